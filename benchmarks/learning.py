@@ -18,10 +18,11 @@ from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.moments.graph import Layer
 from caffe_lint.moments.statistics import root
 from caffe_lint.net.data_facts import DataFacts, read_facts
+from caffe_lint.net.job import Job
 from caffe_lint.net.loss_sizes import terms
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.signal.features import Signal, Trial, signal_of
-from caffe_lint.stability.signal.training import Training, training_of_file
+from caffe_lint.stability.signal.training import Training, training_of, training_of_file
 
 LEARNS = 0.9  # of the smaller of the first and the trivial loss
 # The changes in `rescues.tsv`: factors for the learning rate and for the largest loss weight, and `clip_gradients`.
@@ -112,6 +113,13 @@ def signal_of_folder(folder: Path, facts: DataFacts) -> Signal:
     files = Files(caffe_schema(), "bvlc")
     training = training_of_file(files.get(str(folder / "solver.prototxt")), files.get, facts)
     assert isinstance(training, Training), folder
+    return signal_of(training)
+
+
+def signal_of_job(job: Job) -> Signal:
+    """The signal of a job's training."""
+    training = training_of(job)
+    assert isinstance(training, Training), training
     return signal_of(training)
 
 

@@ -159,13 +159,15 @@ def run(
     )
 
 
-def patched_on_disk(*paths: str, unsafe: bool = False, select: tuple[str, ...] = ()) -> dict[str, bytes]:
+def patched_on_disk(
+    *paths: str, unsafe: bool = False, select: tuple[str, ...] = (), simulate: bool = False
+) -> dict[str, bytes]:
     """The new text of each file that a check of files and folders on disk would change; nothing is written.
 
     Files are named relative to the working directory.
     """
     patch = "unsafe" if unsafe else "safe"
-    return _patched(_check_on_disk(paths, lambda work, files: run_units(work, files, patch, 1), select))
+    return _patched(_check_on_disk(paths, lambda work, files: run_units(work, files, patch, 1), select, simulate=simulate))
 
 
 def interactively_patched_on_disk(*paths: str, unsafe: bool = False) -> dict[str, bytes]:
@@ -187,12 +189,14 @@ def _patched(checked: Checked) -> dict[str, bytes]:
     return {os.path.relpath(path): text for path, text in checked.patched.items()}
 
 
-def _check_on_disk(paths: tuple[str, ...], run: Runner, select: tuple[str, ...] = ()) -> Checked:
+def _check_on_disk(
+    paths: tuple[str, ...], run: Runner, select: tuple[str, ...] = (), *, simulate: bool = False
+) -> Checked:
     forget_folders()
     forget_repositories()
     forget_index()
     forget_runs()
-    settings = settings_of_paths(CommandLine(select=select), caffe_schema())
+    settings = settings_of_paths(CommandLine(select=select, simulate=simulate), caffe_schema())
     checked = check_paths(paths, Files(settings.schema, None), settings, run)
     assert not checked.errors, checked.errors
     return checked

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from caffe_lint.cli.commands import cli
 from caffe_lint.engine.files_in_memory import Files
-from caffe_lint.moments.weights import filled_as
 from caffe_lint.net.data_facts import read_facts
 from caffe_lint.proto import caffe_pb2
 from caffe_lint.proto.schema import caffe_schema
@@ -250,7 +249,7 @@ def test_other_loss_weights_fillers_and_data_can_be_tried(folder: Path) -> None:
     verdict = verdict_of(signal)
     assert verdict.word == "stalls"
     layers = {layer.name: layer for layer in training.net.layers}
-    fillers = {layers[name].params[0]: filled_as(layers[name].params[0], "msra") for name in ("ip1", "ip2")}
+    fillers = {layers[name].params[0]: "msra" for name in ("ip1", "ip2")}
     filled, sound = judge_trial(signal, Trial(fillers=fillers))
     assert sound.word == "learns"
     heavier, _ = judge_trial(filled, Trial(loss_weights={layers["loss"]: 10.0}))

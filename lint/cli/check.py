@@ -375,6 +375,8 @@ def _run(
     bar: Progress,
     print_job: Callable[[Unit, UnitResult], None],
 ) -> list[UnitResult]:
+    if not options.no_cache and any(settings.simulate for _, settings in work):
+        files.results = _results_folder(options.cache_dir)
     if options.interactive:
         from .interactive import fix_as_chosen  # keeps --interactive out of the start
 
@@ -395,10 +397,17 @@ def _cache(work: list[tuple[Unit, Settings]], files: Files, named: str | None) -
     if named is None and len(work) <= FEW:
         return None
     from ..engine.cache import Cache, is_usable  # only for checks of many files
-    from ..engine.cache_folder import users_folder  # as above
+
+    folder = _results_folder(named)
+    return Cache(folder) if folder is not None and is_usable(files) else None
+
+
+def _results_folder(named: str | None) -> str | None:
+    """The folder in which results are kept: the one that the user named, or their own."""
+    from ..engine.cache_folder import users_folder  # only if something is kept
 
     folder = named or users_folder()
-    return Cache(os.path.abspath(folder)) if folder is not None and is_usable(files) else None
+    return None if folder is None else os.path.abspath(folder)
 
 
 def _record(checked: Checked, path: str) -> str:

@@ -36,6 +36,7 @@ from .option_types import (
     output_format_option,
     proto_option,
     select_option,
+    simulate_option,
     weights_options,
 )
 
@@ -92,6 +93,7 @@ from .option_types import (
 @data_facts_option
 @input_shape_option
 @weights_options
+@simulate_option
 @config_options
 @click.option("--with-solvers", is_flag=True, help="Check the solvers of the repository that name these nets as well.")
 @click.option("--watch", is_flag=True, help="Check again when a file changes, until Ctrl-C (needs watchfiles).")

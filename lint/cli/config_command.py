@@ -31,6 +31,7 @@ from .option_types import (
     min_confidence_option,
     output_format_option,
     select_option,
+    simulate_option,
     weights_options,
 )
 
@@ -49,6 +50,7 @@ from .option_types import (
 @caffe_version_option
 @input_shape_option
 @weights_options
+@simulate_option
 @config_options
 def config(path: str, output_format: str, **options: Any) -> int:
     """Print the settings that apply to a file as an equivalent configuration, with the origin of each.

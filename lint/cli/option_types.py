@@ -157,6 +157,9 @@ config_options = in_order(
     click.option("--isolated", is_flag=True, help="Ignore all configuration files."),
 )
 # Where a training starts.
+simulate_option = click.option(
+    "--simulate", is_flag=True, help="Simulate trainings, and try fixes before they are offered (needs numpy)."
+)
 weights_options = in_order(
     click.option("--from-scratch", is_flag=True, help="No trained weights are loaded: fillers make them."),
     click.option(

@@ -71,7 +71,7 @@ class Cache:
         return results
 
     def _find(self, unit: Unit, settings: Settings, files: Files) -> UnitResult | None:
-        key = _key(unit, files)
+        key = _key(unit, files, settings)
         value = self._values.get(key)
         if value is None:
             return None
@@ -85,11 +85,11 @@ class Cache:
         self._used[key] = value
         return result
 
-    def add(self, unit: Unit, files: Files, result: UnitResult) -> None:
+    def add(self, unit: Unit, files: Files, settings: Settings, result: UnitResult) -> None:
         """Keep the result of a unit, unless it rests on something that cannot be asked again."""
         if result.asked is not None:
             entry = _entry(result) if files.with_verdicts else {**_entry(result), "verdicts": None}
-            self._used[_key(unit, files)] = json.dumps(entry, default=_as_text)
+            self._used[_key(unit, files, settings)] = json.dumps(entry, default=_as_text)
             self._has_new = True
 
     def write(self) -> None:
@@ -168,9 +168,9 @@ def _content(path: str) -> str:
     return key_of("read_regular", path, MAX_PROTOTXT)
 
 
-def _key(unit: Unit, files: Files) -> str:
-    """Return what identifies a unit among those of a working directory."""
-    return digest_of((tuple(unit), files.roots))
+def _key(unit: Unit, files: Files, settings: Settings) -> str:
+    """Return what identifies a unit among those of a working directory; with simulations it is another one."""
+    return digest_of((tuple(unit), files.roots, settings.simulate))
 
 
 @cache

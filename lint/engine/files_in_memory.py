@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..fixes.changes import PathChanges, Round
 from ..fixes.write import is_inside
-from ..net.job import Job, Nets
+from ..net.job import Job, Nets, Simulate
 from ..net.weights_origin import StatedOrigin
 from ..proto.schema import Schema
 from ..settings.settings import Settings
@@ -47,6 +47,7 @@ class Files:
         self.contested: set[str] = set()  # real paths of files that units go on changing for each other
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
+        self.results: str | None = None  # the folder in which results of simulations are kept
         self.with_verdicts = True  # which cost most of the time of a check of jobs
         self.judge: Callable[[], Iterable[JobVerdict]] = tuple  # of the last check: asked once, after all fixes
         self.subjects: list[tuple[str, Any]] = []  # what the last check looked at, each with its kind
@@ -202,6 +203,7 @@ class Files:
         files.settled = self.settled
         files.roots = self.roots
         files.with_verdicts = self.with_verdicts
+        files.results = self.results
         files._named = {os.path.realpath(path): path for path in (*unit.paths, *unit.nets)}
         files.given = self.given
         files.contested = self.contested
@@ -251,8 +253,15 @@ def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[
             weights=StatedOrigin(settings.from_scratch, settings.weights, settings.gpus, _read_weights),
             level=level,
             stages=stages,
+            simulate=_simulation(settings, files.results) if settings.simulate else None,
         )
     )
+
+
+def _simulation(settings: Settings, folder: str | None) -> Simulate:
+    from .simulations import simulation_of  # only if simulations are asked for
+
+    return simulation_of(settings, folder)
 
 
 def _read_weights(path: str) -> TrainedWeights:

@@ -9,7 +9,7 @@ from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Cause, Finding
 from ..settings.settings import CONFIDENCES, SEVERITIES
 from ..source.wording import counted
-from ..stability.computed import known_stability
+from ..stability.computed import known_stability, simulated_alone
 
 if TYPE_CHECKING:
     from ..net.job import Job
@@ -72,7 +72,12 @@ def _sentence(path: str, findings: Sequence[Finding], job: Job | None) -> str:
         return f"{_failure(errors[0], is_solver=is_solver)}: {root_of(errors[0]).message}{more}"
     known = known_stability(job) if job is not None else None
     about = ""
-    if isinstance(known, tuple):
+    alone = simulated_alone(job) if job is not None and isinstance(known, tuple) else None
+    if alone is not None and alone.diverging:
+        return f"{alone.fate} (medium confidence): {alone.course}"
+    if alone is not None:
+        about = "; unlikely to diverge"
+    elif isinstance(known, tuple):
         about = f"; stability unknown: {known.reason}"
     elif job is not None and known is not None:
         from ..stability.advice.headline import headline  # keeps it out of checks in which no training is judged

@@ -76,7 +76,7 @@ def _check_units(
         for number, result in _each(check, work, left, files, jobs, lambda done: listener.progress(len(work) - len(left) + done)):
             results[number] = result
             if cache is not None:
-                cache.add(work[number][0], files, result)
+                cache.add(work[number][0], files, work[number][1], result)
             while following is not None and following in results:
                 listener.result(following, results[following])
                 following = next(unheard, None)

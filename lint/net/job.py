@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from copy import copy
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ..layers.custom import Description  # keeps what describes layer types out of the start
     from ..moments.layer_type import LayerType
     from .data_facts import DataFacts
+
+# Trains a job for some steps in the memory, and says what became of it; what it gives is `stability.verdict.simulated.Simulated`.
+Simulate = Callable[["Job", Any], Any]
 
 
 class NetInPhase(NamedTuple):
@@ -78,13 +82,16 @@ class Job:
     `references` say how its paths are resolved; `files` are the files of the nets, templates included. `train` is None if the
     net is not found, or if the solver names several and Caffe would stop. `deploy` is the deploy net for its weights, which the
     solver does not name; `deploy_is_named` says whether the user named it. `given` are paths of files that are known although
-    they are not on disk. `unread` says why files of nets could not be read, or hold nothing, by path.
+    they are not on disk. `unread` says why files of nets could not be read, or hold nothing, by path. `simulate` simulates the
+    training if that was asked for, and `with_files` is the same job with other texts of its files, which are given by path.
     """
 
     def __init__(
         self, solver: SolverFile, given: Container[str], stated: StatedOrigin, unread: Mapping[str, Unreadable] = _NOTHING
     ) -> None:
         self.solver = solver
+        self.simulate: Simulate | None = None
+        self.with_files: Callable[[Mapping[str, SourceFile]], Job] = lambda files: self
         self.given = given
         self._stated = stated
         self.unread = unread
@@ -146,7 +153,8 @@ class Nets:
 
     `input_shapes` are those of `net.build`, `layers` the layer types that the configuration describes, `weights` what the user said
     of initial weights, and `deploy` the path of the deploy net. `facts_for` gives what is known of the data of a net by the path of
-    its file. `level` and `stages` are those of the command line of `caffe train`.
+    its file. `level` and `stages` are those of the command line of `caffe train`. `simulate` is what
+    simulates the trainings of jobs.
     """
 
     def __init__(
@@ -162,8 +170,10 @@ class Nets:
         weights: StatedOrigin = _NOTHING_STATED,
         level: int = 0,
         stages: tuple[str, ...] = (),
+        simulate: Simulate | None = None,
     ) -> None:
         self._open = open_file
+        self._simulate = simulate
         self._given = given
         self._caffe_version = caffe_version
         self._deploy_path = deploy
@@ -183,6 +193,8 @@ class Nets:
         `root` limits the search for nets that are not found at the written path.
         """
         job = Job(solver, self._given, self._weights, self._unread)
+        job.simulate = self._simulate
+        job.with_files = partial(self._with_files, solver, root)
         message = solver.message
         named: dict[str, list[_NetSource | None]] = {"net": [], "train_net": [], "test_net": []}
         for reference in net_references(message, solver.file.path, root, self._given):
@@ -217,6 +229,18 @@ class Nets:
                     )
                 )
         return job
+
+    def _with_files(self, solver: SolverFile, root: str | None, files: Mapping[str, SourceFile]) -> Job:
+        """The job of a solver with other texts of some files, by the paths of those that they replace."""
+
+        def open_file(path: str) -> SourceFile:
+            file = self._open(path)
+            return files.get(file.path, file)
+
+        others = copy(self)
+        others._open = open_file
+        others._unread, others._upgraded, others._built = {}, {}, {}
+        return others.job(SolverFile(files.get(solver.file.path, solver.file), solver.caffe_version), root)
 
     def alone(self, file: SourceFile, phases: Iterable[str] = ()) -> list[NetInPhase]:
         """A net without a known solver, in the given phases, or else in those that its file is made for."""

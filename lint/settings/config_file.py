@@ -48,6 +48,7 @@ KEYS = {
         Key("from-scratch", "flag", "true: initial weights are made by fillers, none are loaded", per_file=True),
         Key("weights", "paths", "the .caffemodel with the initial weights, relative to this file's folder", per_file=True),
         Key("gpus", "count", "the number of GPUs, each of which reads batch_size items", per_file=True),
+        Key("simulate", "flag", "true: trainings are simulated, which family G then rests on (needs numpy)", per_file=True),
         Key("baseline", "path", "the file of known findings (--write-baseline), relative to this file's folder"),
         Key("exclude", "texts", "paths to skip when folders are searched, as in .gitignore"),
         Key("plugins", "texts", "installed packages that provide rules and layer types"),

@@ -42,6 +42,7 @@ class CommandLine(NamedTuple):
     from_scratch: bool = False
     weights: str | None = None
     gpus: int | None = None
+    simulate: bool = False
     no_repository_proto: bool = False
     data_facts: str | None = None
     baseline: str | None = None

@@ -41,7 +41,8 @@ class Settings(NamedTuple):
     rules, by code; `input_shapes` are passed to `net.build`; `layers` are the layer types that the configuration
     describes, by name; `facts` are known facts about the data, and `known` is the baseline: settings pass them on as
     they are read (`lookups`). `preset` is only the name that was asked for: its effect is in the other fields.
-    `from_scratch` and `weights`, a file, say where initial weights come from; at most one is set.
+    `from_scratch` and `weights`, a file, say where initial weights come from; at most one is set. `simulate` says whether
+    trainings are simulated.
     `elsewhere` returns the settings of other files of the same run by their paths, and `excludes` whether the configuration
     excludes one of them.
     """
@@ -58,6 +59,7 @@ class Settings(NamedTuple):
     from_scratch: bool = False
     weights: str | None = None
     gpus: int | None = None
+    simulate: bool = False
     no_repository_proto: bool = False
     baseline: str | None = None
     exclude: tuple[str, ...] = ()

@@ -40,7 +40,8 @@ _WATCH = "watch the training with caffe-lint log"
 
 
 class Plan(NamedTuple):
-    """How a training is simulated: `seeds` is the largest number of seeds, `budget` in seconds of one core.
+    """How a training is simulated: `seeds` is the largest number of seeds, `budget` in seconds of one core. Randomness is drawn from
+    what the files say, or from `content`.
 
     With `data` REAL the sources are read below the folder `base`. A `batch` of None is the whole one, and then nothing is cut.
     Seeds count from `first_seed`; with `all_seeds` every one is run, also where the first leaves no doubt.
@@ -54,6 +55,7 @@ class Plan(NamedTuple):
     base: str = ""
     first_seed: int = 0
     all_seeds: bool = False
+    content: bytes = b""
 
 
 def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:
@@ -187,7 +189,7 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
         progress(done, steps * affordable)
 
     def course(sized: Sized, seed: int) -> Course:
-        of_data, of_run = _generators(job, seed)
+        of_data, of_run = _generators(job, plan.content, seed)
         return run(sized.cut, solver, _batches(sized, plan, of_data), of_run, steps, count)
 
     # Where the data are not known, the answer must be the same with all that they may be.
@@ -219,10 +221,10 @@ def _batches(sized: Sized, plan: Plan, draw: Generator) -> Batches:
     return StoredData(net, plan.base, draw, made, wanted).batch
 
 
-def _generators(job: Job, seed: int) -> tuple[Generator, Generator]:
+def _generators(job: Job, given: bytes, seed: int) -> tuple[Generator, Generator]:
     """The randomness of data and of the run, from what the files say: the same files, the same answer."""
-    content = hashlib.blake2b(job.solver.file.source, digest_size=16)
-    if job.train is not None:
+    content = hashlib.blake2b(given or job.solver.file.source, digest_size=16)
+    if job.train is not None and not given:
         content.update(job.train.file.source)
     first, second = np.random.SeedSequence([int.from_bytes(content.digest(), "little"), seed]).spawn(2)
     return np.random.default_rng(first), np.random.default_rng(second)

@@ -10,6 +10,7 @@ from ..net.job import Job, NetInPhase
 if TYPE_CHECKING:
     from .advice.stability import Stability
     from .signal.basis import CannotTell
+    from .verdict.simulated import Simulated
 
 _KNOWN: WeakKeyDictionary[Job, Stability | CannotTell] = WeakKeyDictionary()
 
@@ -18,6 +19,16 @@ def stability_of(job: Job) -> Stability | None:
     """The predicted course of a job's training; None if nothing can be told of it."""
     found = _computed(job)
     return None if isinstance(found, tuple) else found
+
+
+def simulated_alone(job: Job) -> Simulated | None:
+    """What became of a simulated training of which the signal tells nothing; None if that was not asked for, or not told either."""
+    if job.simulate is None or stability_of(job) is not None:
+        return None
+    from .verdict.simulated import FOR_VERDICT  # as below
+
+    found: Simulated = job.simulate(job, FOR_VERDICT)
+    return found if found.cannot_tell is None else None
 
 
 def cannot_tell(job: Job) -> CannotTell | None:

@@ -15,7 +15,7 @@ from ..net.rounding import one_digit
 from ..proto.named_tuple import NamedTuple
 from ..solver.step_limit import largest_norm, relative_step
 from ..source.files import SourceFile
-from ..stability.advice.loss_weights import loss_weight_fix
+from ..stability.advice.patches import loss_weight_fix
 from .causes import Diagnosed
 from .course import clips_always, find_explosion
 from .evidence import Evidence, median

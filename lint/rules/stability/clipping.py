@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...fixes.edit import Fix
-from ...fixes.fields import Patch, number_text, set_field
+from ...fixes.fields import number_text
 from ...moments.graph import Layer
 from ...moments.layer_type import REGRESSION
 from ...net.job import Job
@@ -20,15 +20,14 @@ from ...rule.finding import Hit
 from ...rule.registry import Option, rule
 from ...solver.solver_types import LAYER_WISE_RATES
 from ...source.written import is_absent, place_beside
+from ...stability.advice.patches import CLIP_BESIDE, clip_patch
 from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, judge_rate
 from ...stability.computed import cannot_tell, stability_of
-from ...stability.verdict.verdict import RISKY, confidence_in, outlook
+from ...stability.verdict.verdict import RISKY
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
 
-# The fields that people write it after; the last of them that is there counts.
-BESIDE = ("momentum", "weight_decay", "momentum2", "rms_decay", "regularization_type")
 # How to find a threshold where none is computed; caffe-lint cannot run the training.
 DECIDE = "To find a threshold, train 20 iterations with debug_info and take 10 times the largest diff L2 norm of 'All net params'."
 
@@ -90,6 +89,9 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
     a threshold then, train 20 iterations with `debug_info: true` and `display: 1` and take 10 times the largest L2 norm of the
     gradients, the second number of "All net params (data, diff): L2 norm".
 
+    With `--simulate`, a threshold is written only if the simulated training does not reach it or learns because of it
+    (docs/simulation.md).
+
     A negative `clip_gradients` is there on purpose, so its fix is unsafe. If the training is judged likely to diverge, the
     threshold is low enough to prevent that.
 
@@ -122,7 +124,7 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
 
 
 def _place(solver: Message) -> tuple[int, int]:
-    return solver.span("clip_gradients") if "clip_gradients" in solver else place_beside(solver, *BESIDE, "base_lr")
+    return solver.span("clip_gradients") if "clip_gradients" in solver else place_beside(solver, *CLIP_BESIDE, "base_lr")
 
 
 def _state(solver: Message) -> str:
@@ -142,6 +144,7 @@ def _unclipped(job: Job, computed: Stability | None, value: float, deep: int) ->
         else:
             reason = f"{bound:g} is above every gradient norm predicted for a healthy run"
             reason += f", but training {computed.repair.outlook}." if computed.risky else "."
+        reason += computed.evidence
     else:
         grave = _grave_risks(job)
         risks = grave + _risks_of_the_net(job, deep)
@@ -207,15 +210,15 @@ def _diverging(job: Job, computed: Stability, value: float) -> Hit:
         fix = None  # the threshold is computed anew once the weight is written, if it is
     norm = computed.signal.l2
     size = f"is {two_digits(norm)}" if math.isfinite(norm) else "overflows"
-    reason += f", it {outlook(repair.after)}. The initial gradient norm {size}."
+    reason += f", it {repair.outlook_after}. The initial gradient norm {size}."
     return Hit(
         job.solver.file,
         _place(solver),
         message,
-        f"{reason}{computed.unsafe_because}",
+        f"{reason}{computed.unsafe_because}{computed.evidence}",
         severity=severity,
         fix=fix,
-        confidence=confidence_in(repair.before, computed.signal),
+        confidence=computed.confidence_in("diverge"),
     )
 
 
@@ -235,11 +238,6 @@ def clip_title(job: Job, bound: float) -> str:
     if "clip_gradients" in job.solver.message:
         return f"set clip_gradients to {number_text(bound)}"
     return f"insert clip_gradients: {number_text(bound)}"
-
-
-def clip_patch(job: Job, bound: float) -> Patch:
-    """The edits that write a clip threshold beside momentum and weight decay."""
-    return set_field(job.solver.file.tree, job.solver.message, "clip_gradients", bound, beside=BESIDE)
 
 
 def _grave_risks(job: Job) -> list[str]:

@@ -12,9 +12,8 @@ from ...net.loss_sizes import DOMINANT, Dominance, dominant_losses, sized_losses
 from ...net.rounding import two_digits
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
-from ...stability.advice.loss_weights import loss_weight_fix
+from ...stability.advice.patches import loss_weight_fix
 from ...stability.computed import cannot_tell, stability_of
-from ...stability.verdict.verdict import confidence_in, outlook
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -69,7 +68,8 @@ def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hi
     loss would be smaller than those of the others. `base_lr` stays as it is, since it applies to all losses. This is safe if
     the training is said to diverge as it is and to learn afterwards, whatever is unknown of it, with SGD or Nesterov; otherwise
     it is unsafe, and the finding says why. Where the training cannot be judged, or is judged to cope with the weight, the fix
-    writes the weight that makes the losses equal in the first iteration; it is unsafe. Nets in the old format (`layers`) are
+    writes the weight that makes the losses equal in the first iteration; it is unsafe. With `--simulate`, the largest weight with
+    which simulated trainings learn is written, and it is safe. Nets in the old format (`layers`) are
     fixed the same way. No fix is offered unless all solvers of the repository that train the net need the same weight, or if
     none is found.
 
@@ -135,9 +135,9 @@ def _computed(net: NetInPhase, training: Stability) -> Hit:
         net.file,
         _place(loss),
         message,
-        f"{reason}. Training {outlook(repair.before)}; {change}, it {outlook(repair.after)}.{training.unsafe_because}",
+        f"{reason}. Training {repair.outlook}; {change}, it {repair.outlook_after}.{training.unsafe_because}{training.evidence}",
         severity="warning",
-        confidence=confidence_in(repair.before, training.signal),
+        confidence=training.confidence_in("diverge"),
         related=tuple(Related(net.file, each.place(), f"loss '{each.name}'") for each in others),
         fix=loss_weight_fix(net, loss, weight, safe=not training.doubt),
     )

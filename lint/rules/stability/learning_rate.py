@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ...fixes.edit import Fix
-from ...fixes.fields import set_field
 from ...net.job import Job
 from ...net.loss_sizes import DOMINANT, SizedLoss, dominant_losses, sized_losses
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...solver.schedule import Rate, grows, largest_rate
-from ...stability.advice.loss_weights import loss_weight_fix
+from ...stability.advice.patches import clip_patch, loss_weight_fix, rate_patch, scaled_rate
 from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, Judgement, judge_rate
-from ...stability.computed import cannot_tell, stability_of
-from ...stability.verdict.verdict import confidence_in, outlook
-from .clipping import clip_patch, clip_title
+from ...stability.computed import cannot_tell, simulated_alone, stability_of
+from ...stability.signal.features import AS_WRITTEN
+from .clipping import clip_title
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
+    from ...stability.verdict.simulated import Simulated
 
 # How many times its limit a rate must be if the training is predicted not to diverge. In ../shared/divergence three such runs
 # are that far above it, and none of them learned; no public solver is.
@@ -89,6 +89,9 @@ def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
     afterwards, whatever is unknown of it, with SGD or Nesterov, and no more than a hundredth of the rate is needed; otherwise it
     is unsafe, and the finding says why. By the table: divides `base_lr` by ten until it is below the limit, which is unsafe.
 
+    With `--simulate`, the smallest change with which simulated trainings learn is written, and it is safe. If none does, the
+    finding says so and has no fix.
+
     None is offered where the largest rate does not come from `base_lr` (`stagelr`, `max_lr`, the start of a warm-up), where
     `gamma` over 1 makes it grow (S129), or where one loss dominates: then G103 lowers its weight. If the only loss has a weight
     over 1, that weight is lowered first, which has the same effect as a lower rate.
@@ -115,8 +118,13 @@ def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
     """The finding on the predicted training; where it cannot be predicted, on the limit for comparable ones."""
     computed = stability_of(job)
     if computed is not None and computed.risky and rate is not None and math.isfinite(rate.value):
-        if computed.repair.scale < 1:
+        if computed.repair.scale < 1 or computed.repair.trial == AS_WRITTEN:
             yield _computed(job, computed, rate)
+        return
+    alone = simulated_alone(job)
+    if alone is not None and rate is not None:
+        if alone.diverging:
+            yield _simulated(job, alone, rate)
         return
     judgement = judge_rate(job)
     if judgement is None or judgement.excess <= times:
@@ -144,11 +152,11 @@ def _hits(job: Job, rate: Rate | None, times: float) -> Iterator[Hit]:
 def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
     """The finding where the signal is computed; its fix also writes the clip threshold that goes with the rate."""
     solver, repair = job.solver.message, computed.repair
-    fix, change = None, f"With a learning rate {1 / repair.scale:g} times lower"
-    if rate.field == "base_lr":
-        lower = float(f"{solver['base_lr'] * repair.scale:.12g}")
+    fix, change = None, f"With a learning rate {1 / repair.scale:.3g} times lower"
+    lower = scaled_rate(job, repair.scale)
+    if lower is not None and repair.scale < 1:
         change = f"With base_lr {lower:g}"
-        patch = set_field(job.solver.file.tree, solver, "base_lr", lower)
+        patch = rate_patch(job, lower)
         title = f"lower base_lr to {lower:g}"
         if repair.clip is not None:
             patch += clip_patch(job, repair.clip)
@@ -156,7 +164,11 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         fix = patch.fix(job.solver.file.path, title, safe=not computed.doubt)
     if repair.clip is not None:
         change += f" and clip_gradients {repair.clip:g}"
-    because = "; ".join(each.sentence for each in computed.reasons[:3])
+    if repair.scale < 1:
+        change = f" {change}, it {repair.outlook_after}.{computed.unsafe_because}"
+    else:
+        change = " No single change of a loss weight, clip_gradients, base_lr, fillers or the scale of inputs makes it learn."
+    because = "; ".join(each.sentence for each in computed.reasons[:3]) or "the loss grows"
     from ...training_log.symptoms import of_divergence  # only for trainings that diverge
 
     seen = f" {of_divergence(job.train.net).expected}" if job.train is not None else ""
@@ -165,10 +177,21 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         job.solver.file,
         solver.span(rate.field, rate.position),
         f"training {repair.outlook} at a learning rate of {rate.value:g}{when}",
-        f"Predicted: {because}. {change}, it {outlook(repair.after)}.{computed.unsafe_because}{seen}",
+        f"Predicted: {because}.{computed.evidence}{change}{seen}",
         severity=computed.severity,
-        confidence=confidence_in(repair.before, computed.signal),
+        confidence=computed.confidence_in("diverge"),
         fix=None if repair.weights else fix,  # the rate is computed anew once the weight is written, if it is
+    )
+
+
+def _simulated(job: Job, alone: Simulated, rate: Rate) -> Hit:
+    """The finding on a training that only a simulation can tell something of: no change of it is tried."""
+    unknown = cannot_tell(job)
+    return Hit(
+        job.solver.file,
+        job.solver.message.span(rate.field, rate.position),
+        f"training is {alone.fate} at a learning rate of {rate.value:g}".replace("is may", "may"),
+        f"{alone.sentence} No change is tried: {unknown.reason}." if unknown is not None else alone.sentence,
     )
 
 
@@ -191,7 +214,7 @@ def _cause_and_fix(job: Job, judgement: Judgement, times: float) -> tuple[SizedL
     lower = _lowered(base_lr, excess)
     if not lower > 0:
         return None, None
-    patch = set_field(job.solver.file.tree, job.solver.message, "base_lr", lower)
+    patch = rate_patch(job, lower)
     return None, patch.fix(job.solver.file.path, f"lower base_lr to {lower:g}", safe=False)
 
 

@@ -11,7 +11,7 @@ from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...solver.schedule import largest_rate
 from ...stability.computed import stability_of
-from ...stability.verdict.verdict import confidence_in, outlook
+from ...stability.verdict.verdict import outlook
 
 
 @rule("G108", "stalled-training", subject="job", severity="warning", fixes="unsafe")
@@ -46,7 +46,7 @@ def stalled_training(job: Job) -> Iterator[Hit]:
 
     Multiplies `base_lr` by the smallest power of ten with which the training is judged to learn, unless that makes it likely
     to diverge. It is unsafe, since it changes the training. If no rate is enough, no fix is offered: look at the layer that
-    the finding names.
+    the finding names. With `--simulate`, it is the smallest with which simulated trainings learn.
 
     ## References
 
@@ -56,7 +56,7 @@ def stalled_training(job: Job) -> Iterator[Hit]:
     computed = stability_of(job)
     if computed is None or not computed.will_stall:
         return
-    solver, verdict = job.solver.message, computed.verdict
+    solver = job.solver.message
     because = "; ".join(each.sentence for each in computed.reasons_to_stall[:3])
     what = "No learning rate makes it learn; look at the layers first."
     fix = None
@@ -73,10 +73,10 @@ def stalled_training(job: Job) -> Iterator[Hit]:
         job.solver.file,
         solver.span("base_lr"),
         "training is likely to stall from the initial weights of its fillers",
-        f"Predicted{computed.assumed}: {because or 'the loss stays at its initial value'}. {what}",
+        f"Predicted{computed.assumed}: {because or 'the loss stays at its initial value'}. {what}{computed.evidence}",
         severity="warning" if computed.basis.is_known else "advice",
         fix=fix,
-        confidence=confidence_in(verdict.p_stalls, computed.signal, "stall"),
+        confidence=computed.confidence_in("stall"),
     )
 
 

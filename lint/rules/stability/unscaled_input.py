@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...fixes.edit import Fix
-from ...fixes.fields import Patch, number_text, set_field
-from ...fixes.layer_edits import add_message
+from ...fixes.fields import number_text
 from ...layers.models.data_models import KNOWN
 from ...moments.graph import Layer
 from ...net.job import Job, NetInPhase
-from ...net.rounding import one_digit
 from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...stability.advice.patches import OF_BYTES, new_scale, scale_patch
 from ...stability.computed import stability_of
-from ...stability.verdict.verdict import confidence_in, outlook
+from ...stability.verdict.verdict import outlook
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
 
-OF_BYTES = 1 / 256  # the scale that brings bytes to below 1
 
 @rule("G107", "unscaled-input", subject="job", severity="advice", fixes="unsafe")
 def unscaled_input(job: Job) -> Iterator[Hit]:
@@ -70,23 +67,14 @@ def unscaled_input(job: Job) -> Iterator[Hit]:
 
 
 def _hit(net: NetInPhase, computed: Stability, layer: Layer, factor: float, size: str, after: float) -> Hit:
-    scale = layer.message["transform_param"]["scale"] * factor
-    scale = scale if factor == OF_BYTES else one_digit(scale)
+    scale = new_scale(layer, factor)
+    title = f"set the scale of '{layer.name}' to {number_text(scale)}"
     return Hit(
         net.file,
         layer.place(),
         f"'{layer.tops[0].name}' averages {size} in magnitude; expected about 1",
-        f"Training {outlook(computed.verdict.p_diverges)}; with a scale of {number_text(scale)}, it {outlook(after)}.",
-        confidence=confidence_in(computed.verdict.p_diverges, computed.signal),
-        fix=_fix(net, layer, scale),
+        f"Training {outlook(computed.verdict.p_diverges)}; with a scale of {number_text(scale)}, it {outlook(after)}."
+        f"{computed.evidence}",
+        confidence=computed.confidence_in("diverge"),
+        fix=scale_patch(net, layer, scale).fix(net.file.path, title, safe=False),
     )
-
-
-def _fix(net: NetInPhase, layer: Layer, scale: float) -> Fix:
-    patch = Patch()
-    for message, _, _ in (layer.entry, *layer.variants()):
-        if "transform_param" in message.entries:
-            patch += set_field(net.file.tree, message["transform_param"], "scale", scale)
-        else:
-            patch += add_message(net.file.tree, net.net.message, message, "transform_param", (("scale", scale),))
-    return patch.fix(net.file.path, f"set the scale of '{layer.name}' to {number_text(scale)}", safe=False)

@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ...fixes.edit import Fix
-from ...fixes.fields import Patch
-from ...fixes.layer_edits import set_weight_filler
 from ...moments.graph import Param
 from ...net.job import Job, NetInPhase
 from ...net.rounding import two_digits
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
+from ...stability.advice.patches import filler_patch
 from ...stability.computed import stability_of
-from ...stability.verdict.verdict import confidence_in, outlook
+from ...stability.verdict.verdict import outlook
 
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 _SHOWN = 5  # how many other layers are named
 
 
-@rule("G106", "vanishing-activations", subject="job", severity="warning", fixes="unsafe")
+@rule("G106", "vanishing-activations", subject="job", severity="warning", fixes="safe, unsafe")
 def vanishing_activations(job: Job) -> Iterator[Hit]:
     """Flags initial weights so small that activations vanish.
 
@@ -48,7 +47,8 @@ def vanishing_activations(job: Job) -> Iterator[Hit]:
 
     Writes `msra` for layers before a ReLU and `xavier` elsewhere; the learning rate is judged with the new weights. The fix is
     unsafe: the fillers were chosen by somebody, and of 13 such trainings that diverged, 5 learned with another rate or a
-    clip threshold alone.
+    clip threshold alone. With `--simulate`, it is safe if simulated trainings that diverge learn with it and with no smaller
+    change.
 
     ## References
 
@@ -83,11 +83,11 @@ def _hit(
         first.filler.span("type") if first.filler is not None else first.layer.place(),
         f"activations of '{first.layer.name}' vanish: inputs average {before}, outputs {after}",
         f"Its weights average {two_digits(size)} in magnitude, too small to learn at any stable learning rate. Training"
-        f" {outlook(probability, fate)}.{_also(others)}",
-        confidence=confidence_in(probability, computed.signal, fate),
+        f" {outlook(probability, fate)}.{_also(others)}{computed.evidence}",
+        confidence=computed.confidence_in(fate),
         severity="warning" if computed.verdict.word != "learns" and computed.basis.is_known else "advice",
         related=tuple(Related(net.file, param.layer.place(), f"also '{param.layer.name}'") for param in others[:_SHOWN]),
-        fix=_fix(net, params, fillers),
+        fix=_fix(net, params, fillers, safe=computed.fillers_were_tried),
     )
 
 
@@ -99,11 +99,7 @@ def _also(others: list[Param]) -> str:
     return f" Also in {len(others)} other {'layer' if len(others) == 1 else 'layers'}: {names}{more}."
 
 
-def _fix(net: NetInPhase, params: list[Param], fillers: Mapping[Param, str]) -> Fix:
-    patch = Patch()
-    for param in params:
-        settings = param.layer.message[param.layer.traits.settings]
-        patch += set_weight_filler(net.file.tree, net.net.message, settings, fillers[param])
+def _fix(net: NetInPhase, params: list[Param], fillers: Mapping[Param, str], *, safe: bool) -> Fix:
     kinds = " and ".join(dict.fromkeys(fillers[param] for param in params))
     where = f"'{params[0].layer.name}'" if len(params) == 1 else f"{len(params)} layers"
-    return patch.fix(net.file.path, f"initialise the weights of {where} with {kinds}", safe=False)
+    return filler_patch(net, fillers).fix(net.file.path, f"initialise the weights of {where} with {kinds}", safe=safe)

@@ -12,6 +12,7 @@ from .repair import Repair, repair
 
 if TYPE_CHECKING:
     from ..signal.features import Signal
+    from .trying import SimulationJudge
 
 # The least factor for the learning rate that was tried with the real Caffe (../shared/divergence/rescues.tsv).
 LEAST_FACTOR = 0.01
@@ -45,6 +46,18 @@ def doubt(signals: Sequence[Signal], verdict: Verdict, found: Repair) -> str:
         certain = training.basis.data == BOUNDED and verdict.p_diverges >= CERTAIN_ON_IMAGES
         if not certain or any(_numbers(repair(signal)) != _numbers(found) for signal in signals[1:]):
             return f"the data are not known ({'; '.join(training.basis.assumed)})"
+    return ""
+
+
+def doubt_after_trial(judge: SimulationJudge, found: Repair) -> str:
+    """Why a repair that was tried by simulations is no default fix, as a clause; empty if it is one."""
+    made_up = next((layer for layer in judge.signal.training.net.layers if layer.traits.origin == MADE_UP), None)
+    if made_up is not None:
+        return f"it trains on made-up data ({made_up.type} '{made_up.name}')"
+    if found.trial.inputs:
+        return "deploy nets, and the code that feeds them, have to scale the same way"
+    if not found.fits:
+        return "no change that was tried makes it learn"
     return ""
 
 

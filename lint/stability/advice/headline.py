@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import largest_rate
-from ..verdict.verdict import RISKY, confidence_in, outlook
+from ..verdict.verdict import RISKY, outlook
 
 if TYPE_CHECKING:
     from ...net.job import Job
@@ -24,11 +24,10 @@ class Headline(NamedTuple):
 def headline(job: Job, computed: Stability) -> Headline:
     """The course of a job's training, which can be told."""
     if computed.risky:
-        probability = computed.verdict.p_diverges
-        sure = confidence_in(probability, computed.signal)
-        return Headline(outlook(probability).removeprefix("is "), sure, _cause(job, computed))
+        sure = computed.confidence_in("diverge")
+        return Headline(outlook(computed.verdict.p_diverges).removeprefix("is "), sure, _cause(job, computed))
     if computed.will_stall:
-        sure = confidence_in(computed.verdict.p_stalls, computed.signal, "stall")
+        sure = computed.confidence_in("stall")
         because = computed.reasons_to_stall
         return Headline("likely to stall", sure, because[0].sentence if because else "its loss stays at the initial value")
     if computed.is_surely_calm:

@@ -8,8 +8,8 @@ a clip threshold. With several losses, the learning rate is not lowered as long 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from ...layers.fillers import suiting_filler
 from ...moments.statistics import root
@@ -43,25 +43,41 @@ VANISHED, RECOVERED, TOO_SMALL = 1e-2, 0.1, 0.2
 
 
 class Repair(NamedTuple):
-    """The changes: fillers by parameter, loss weights, `clip_gradients` (None: unchanged), the factor for the learning rate.
+    """Changes to a training, and the probabilities of divergence `before` and `after` them, and of stalling afterwards.
 
-    `before` and `after` are the probabilities of divergence, `stalls` that of stalling afterwards.
+    `learned` is how many simulated trainings learned with the changes; None if none was simulated.
     """
 
-    fillers: Mapping[Param, str]
-    weights: Mapping[Layer, float]
-    clip: float | None
-    scale: float
+    trial: Trial
     before: float
     after: float
     stalls: float
+    fits: bool = False
+    learned: int | None = None
+
+    @property
+    def fillers(self) -> Mapping[Param, str]:
+        """The changed fillers, by parameter."""
+        return self.trial.fillers
+
+    @property
+    def weights(self) -> Mapping[Layer, float]:
+        """The changed loss weights."""
+        return self.trial.loss_weights
+
+    @property
+    def clip(self) -> float | None:
+        """The changed `clip_gradients`; None if it is not changed."""
+        return self.trial.clip
+
+    @property
+    def scale(self) -> float:
+        """The factor for the learning rate."""
+        return self.trial.rate
 
     def for_net(self, net: Net) -> Repair:
         """The same changes for another build of their net."""
-        return self._replace(
-            fillers={counterpart(param, net): kind for param, kind in self.fillers.items()},
-            weights={net.layers[layer.index]: weight for layer, weight in self.weights.items()},
-        )
+        return self._replace(trial=self.trial.for_net(net))
 
     @property
     def is_enough(self) -> bool:
@@ -78,40 +94,84 @@ class Repair(NamedTuple):
         """What people are told of the training as it is."""
         return outlook(self.before)
 
+    @property
+    def outlook_after(self) -> str:
+        """What people are told of the training with the changes."""
+        if self.learned:
+            return f"learns in all {self.learned} simulated trainings"
+        return outlook(self.after)
+
+
+class Judge(Protocol):
+    """What judges a training with changes."""
+
+    def attempt(self, trial: Trial) -> Repair | None:
+        """A training with the changes of a trial; `fits` says whether they are enough. None if they are not worth considering."""
+
+
+def first_that_fits(trials: Iterable[Trial], judge: Judge) -> Repair | None:
+    """The first of some trials that is enough, in the eyes of a judge; otherwise the one that diverges least."""
+    best: Repair | None = None
+    for trial in trials:
+        found = judge.attempt(trial)
+        if found is None:
+            continue
+        if best is None or best.after > max(found.after, SAFE):
+            best = found
+        if found.fits:
+            return best if best.is_enough and not found.trains else found
+    return best
+
 
 def repair(signal: Signal, other: Signal | None = None) -> Repair:
     """The repair of a training that is judged to diverge.
 
     `other` is its signal with larger data, if their size is unknown: with these it must at least not be risky afterwards.
     """
-    before = risk(signal)
     net = signal.training.net
     fillers = {counterpart(param, net): kind for param, kind in vanishing_weights(other or signal).items()}
-    if fillers:
-        trial = Trial(fillers={param: filled_as(param, kind) for param, kind in fillers.items()})
-        signal, other = signal_with(signal, trial), other and signal_with(other, trial.for_net(other.training.net))
-    weights: dict[Layer, float] = {}
-    changed, larger = signal, other
-    present = signal.update_rule.clip > 0
-    for weights in ({}, *_smaller_weights(signal)):
-        trial = Trial(loss_weights=weights)
-        changed, larger = signal, other
-        if weights:
-            changed, larger = signal_with(signal, trial), other and signal_with(other, trial.for_net(other.training.net))
-        if is_safe(changed, AS_WRITTEN, larger) or (weights and risk(changed) <= SAFE_BY_WEIGHT and larger is None):
-            bound = None if present else clip_bound([changed] if larger is None else [changed, larger]).value
-            return Repair(fillers, weights, bound, 1.0, before, risk(changed), _stalls(changed))
-    best: Repair | None = None
+    found = first_that_fits(_static_trials(signal, fillers), _StaticJudge(signal, other))
+    return found or Repair(Trial(fillers=fillers), risk(signal), risk(signal), _stalls(signal))
+
+
+class _StaticJudge:
+    """Judges a training by its signal. With a lower weight alone, it adds the threshold of a safety net."""
+
+    def __init__(self, signal: Signal, other: Signal | None) -> None:
+        self._before = risk(signal)
+        self._first = signal, other
+        # The signals with the fillers and weights that were tried last, from which rates and thresholds cost next to nothing.
+        self._base, self._signal, self._other = AS_WRITTEN, signal, other
+
+    def attempt(self, trial: Trial) -> Repair | None:
+        base = trial._replace(rate=1.0, clip=None)
+        if base != self._base:
+            signal, other = self._first
+            self._base, self._signal = base, signal_with(signal, base)
+            self._other = None if other is None else signal_with(other, base.for_net(other.training.net))
+        own = Trial(rate=trial.rate, clip=trial.clip)
+        changed = signal_with(self._signal, own)
+        found = Repair(trial, self._before, risk(changed), _stalls(changed))
+        if own != AS_WRITTEN:
+            return found._replace(fits=is_safe(self._signal, own, self._other))
+        by_weight = trial.loss_weights and found.after <= SAFE_BY_WEIGHT and self._other is None
+        if not (by_weight or is_safe(self._signal, AS_WRITTEN, self._other)):
+            return None
+        bound = clip_bound([self._signal] if self._other is None else [self._signal, self._other]).value
+        return found._replace(trial=trial._replace(clip=None if changed.update_rule.clip > 0 else bound), fits=True)
+
+
+def _static_trials(signal: Signal, fillers: Mapping[Param, str]) -> Iterator[Trial]:
+    """What is tried by the signal, in this order; with fillers for weights that are too small, whatever else is changed."""
+    trial = Trial(fillers=fillers)
+    filled = signal_with(signal, trial)
+    for weights in ({}, *smaller_weights(filled)):
+        trial = trial._replace(loss_weights=weights)
+        yield trial
+    changed = signal_with(signal, trial)
     for decade in range(DECADES + 1):
-        for clip in _thresholds(changed, 10.0**-decade):
-            trial = Trial(rate=10.0**-decade, clip=clip)
-            after = signal_with(changed, trial)
-            found = Repair(fillers, weights, clip, trial.rate, before, risk(after), _stalls(after))
-            if best is None or best.after > max(found.after, SAFE):
-                best = found
-            if is_safe(changed, trial, larger):
-                return best if best.is_enough and not found.trains else found
-    return best or Repair(fillers, weights, None, 1.0, before, before, _stalls(signal))
+        for clip in thresholds(changed, 10.0**-decade):
+            yield trial._replace(rate=10.0**-decade, clip=clip)
 
 
 def _stalls(signal: Signal) -> float:
@@ -146,7 +206,7 @@ def vanishing_weights(signal: Signal) -> dict[Param, str]:
     return found
 
 
-def _thresholds(signal: Signal, scale: float) -> Iterator[float | None]:
+def thresholds(signal: Signal, scale: float) -> Iterator[float | None]:
     """The clip thresholds to try at `scale` times the learning rate: the present one (None), then the loosest first.
 
     Each is at most `LOOSEST` times the first gradient norm, since growth beyond this is what it must prevent. None lets a step
@@ -163,7 +223,7 @@ def _thresholds(signal: Signal, scale: float) -> Iterator[float | None]:
             yield bound
 
 
-def _smaller_weights(signal: Signal) -> Iterator[dict[Layer, float]]:
+def smaller_weights(signal: Signal) -> Iterator[dict[Layer, float]]:
     """Ever smaller weights for the loss that is the cause, until it no longer outweighs the others.
 
     The weight of the only loss acts like a learning rate, for solvers whose steps grow with gradients.

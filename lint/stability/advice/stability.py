@@ -16,11 +16,13 @@ from ..signal.basis import DESCRIBE_DATA, NO_GRADIENT, Basis, CannotTell, obstac
 from ..signal.features import LEAST_PROGRESS, Signal, Trial, counterpart, signal_of
 from ..signal.training import Training, training_of
 from ..verdict.reasons import LARGE_INPUT, Reason, blank_statistics, loss_gradient_norms, reasons
+from ..verdict.simulated import FOR_VERDICT, Simulated
 from ..verdict.verdict import (
     CANNOT_TELL,
     EVEN,
     RISKY,
     Verdict,
+    confidence_in,
     judge_trial,
     may_be,
     most_likely,
@@ -29,14 +31,16 @@ from ..verdict.verdict import (
 )
 from ..verdict.verdict_table import DIVERGES, STALLS
 from .clip_bound import ClipBound, clip_bound
-from .default_repair import doubt
+from .default_repair import doubt, doubt_after_trial
 from .repair import Repair, repair, vanishing_weights
 from .safety import risk
+from .trying import SimulationJudge, rate_that_learns, simulated_repair
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
     from ...net.job import Job
 
+SURE = 0.9  # the probability of what is certain: to diverge with all seeds, and with more steps as well; to stall from there on
 ALIKE = 1.2  # the ratio up to which two growth factors count as the same; set by hand
 
 
@@ -71,15 +75,16 @@ class Flow(NamedTuple):
 
 
 class Stability:
-    """The signal of a training and its verdict."""
+    """The signal of a training, and its verdict: by the signal, or by a simulation if that was asked for and can be done."""
 
     # The probability from which a training is said to stall. Source: benchmarks/standing_still.py, which prints precision and
     # recall for several values; chosen on the trainings that the verdict is fitted to.
     STALLS = 0.9
     DECADES = 6  # how many powers of ten higher the learning rate is tried; set by hand
 
-    def __init__(self, training: Training) -> None:
+    def __init__(self, training: Training, job: Job) -> None:
         self.training = training
+        self._job = job
         self.basis: Basis = training.basis
         # The signals at some points of the range of what is not known, the most usual one first. A verdict, limit or threshold
         # may be stated only if it is the same for all of them, or covers all of them.
@@ -89,13 +94,41 @@ class Stability:
             signal.passes.share_simulations(self.signal.passes)
 
     @cached_property
+    def simulated(self) -> Simulated | None:
+        """What became of it when it was simulated on arrays; None if that was not asked for."""
+        found: Simulated | None = self._job.simulate(self._job, FOR_VERDICT) if self._job.simulate is not None else None
+        return found
+
+    @cached_property
+    def judge(self) -> SimulationJudge | None:
+        """What tries changes by simulations; None if the signal decides."""
+        first = self.simulated
+        if first is None or first.cannot_tell is not None:
+            return None
+        suspected = min(map(risk, self.signals)) >= EVEN
+        return SimulationJudge(self._job, self.signal, first, suspected=suspected)
+
+    @cached_property
     def verdict(self) -> Verdict:
         """What holds at every point of the range; every point is simulated for it."""
+        if self.judge is not None:
+            found = self.judge.first.verdict
+            if self.judge.fails:
+                least = SURE if self.judge.first.word == "diverges" else EVEN
+                return Verdict("diverges", max(least, found.p_diverges), 0.0)
+            return found if found.word != "diverges" else Verdict("learns", 1 - found.p_diverges, 0.0)
         return verdict_over(self.signals)
+
+    @property
+    def evidence(self) -> str:
+        """What was simulated or why nothing was, as a sentence with a space before it; empty if that was not asked for."""
+        return f" {self.simulated.sentence}" if self.simulated is not None else ""
 
     @property
     def cannot_tell(self) -> CannotTell | None:
         """Why there is no verdict; None if there is one."""
+        if self.judge is not None:
+            return None
         blank = blank_statistics(self.signal)
         if blank is not None and not self.diverges:  # a gain of hundreds in each layer is beyond what the verdict was fitted to
             return CannotTell("blank statistics", blank.sentence, "remove use_global_stats, or load trained weights")
@@ -109,6 +142,8 @@ class Stability:
     @property
     def risky(self) -> bool:
         """Whether it may diverge, so that it is repaired; if not all is known, only if it is said to diverge."""
+        if self.judge is not None:
+            return self.judge.fails
         if not self.basis.is_known:
             return self.diverges
         return most_likely(DIVERGES, self.signal) >= RISKY and self.verdict.p_diverges >= RISKY
@@ -116,6 +151,8 @@ class Stability:
     @cached_property
     def is_surely_calm(self) -> bool:
         """Whether it is said to be unlikely to diverge, and to stall, whatever a simulation comes to. None is run for that."""
+        if self.judge is not None:
+            return False  # by its simulation on arrays, which was run
         return all(most_likely(fate, signal) < RISKY for fate in (DIVERGES, STALLS) for signal in self.signals)
 
     @property
@@ -126,11 +163,15 @@ class Stability:
     @cached_property
     def diverges(self) -> bool:
         """Whether it is said to diverge."""
+        if self.judge is not None:
+            return self.verdict.word == "diverges"
         return may_be("diverges", self.signals) and self.verdict.word == "diverges"
 
     @cached_property
     def stalls(self) -> bool:
         """Whether it is said to stall."""
+        if self.judge is not None:
+            return self.verdict.word == "stalls"
         return may_be("stalls", self.signals) and self.verdict.word == "stalls"
 
     @property
@@ -146,15 +187,23 @@ class Stability:
     @cached_property
     def repair(self) -> Repair:
         """The change that keeps it from diverging, at every point of the range."""
-        if self.basis.is_known:
-            return repair(self.signal)
-        mildest, *_, worst = sorted(self.signals, key=risk)
-        return repair(mildest, worst).for_net(self.signal.training.net)
+        by_risk = sorted(self.signals, key=risk)
+        other = None if self.basis.is_known else by_risk[-1]
+        if self.judge is not None:
+            return simulated_repair(self.judge, other)
+        return repair(by_risk[0], other).for_net(self.signal.training.net)
 
     @cached_property
     def doubt(self) -> str:
         """Why the repair is no default fix, as a clause; empty if it is one."""
+        if self.judge is not None:
+            return doubt_after_trial(self.judge, self.repair)
         return doubt(self.signals, self.verdict, self.repair)
+
+    @property
+    def fillers_were_tried(self) -> bool:
+        """Whether simulated trainings learned with the fillers of the repair, which is then a default fix."""
+        return self.judge is not None and self.risky and bool(self.repair.fillers) and not self.doubt
 
     @property
     def unsafe_because(self) -> str:
@@ -212,6 +261,8 @@ class Stability:
         starts = self.signal.weights.items()
         if self.vanishing_weights or any("weight" in param.role and not start.second_moment for param, start in starts):
             return False
+        if self.judge is not None:
+            return self.stalls and self.verdict.p_stalls >= self.STALLS
         return all(map(_may_stall, self.signals)) and all(
             _certainly_stalls(signal, verdict_of(signal)) for signal in self.signals
         )
@@ -219,6 +270,8 @@ class Stability:
     @cached_property
     def faster_rate(self) -> tuple[float, Verdict] | None:
         """The smallest power of ten by which a higher learning rate makes a stalled training learn, and the verdict then."""
+        if self.judge is not None:
+            return rate_that_learns(self.judge, self.DECADES)
         for decade in range(1, self.DECADES + 1):
             tried = [judge_trial(signal, Trial(rate=10.0**decade)) for signal in self.signals]
             if any(found.p_diverges >= RISKY for _, found in tried):
@@ -275,8 +328,7 @@ class Stability:
 
         It is the largest, whatever is not known.
         """
-        trial = Trial(inputs={layer: factor})
-        found = max(risk(signal, trial.for_net(signal.training.net)) for signal in self.signals)
+        found = self._risk(Trial(inputs={layer: factor}))
         return found if found < RISKY else None
 
     @property
@@ -291,7 +343,23 @@ class Stability:
 
     def risk_with_clip(self, bound: float) -> float:
         """The probability of divergence with another `clip_gradients`, the largest whatever the unknown data are."""
-        return max(risk(signal, Trial(clip=bound)) for signal in self.signals)
+        return self._risk(Trial(clip=bound))
+
+    def _risk(self, trial: Trial) -> float:
+        tried = self.judge.briefly(trial) if self.judge is not None else None
+        if tried is not None:
+            return tried.p_diverges
+        return max(risk(signal, trial.for_net(signal.training.net)) for signal in self.signals)
+
+    def confidence_in(self, fate: str) -> str:
+        """The confidence of a finding that the training will `diverge` or `stall`."""
+        verdict = self.verdict
+        probability = verdict.p_diverges if fate == "diverge" else verdict.p_stalls
+        if self.judge is None:
+            return confidence_in(probability, self.signal, fate)
+        # That it diverges was confirmed by more steps.
+        certain = self.judge.first.word == "diverges" if fate == "diverge" else probability >= SURE
+        return "high" if certain and self.basis.is_known else "medium"
 
     @property
     def initial_norms(self) -> tuple[float, float]:
@@ -301,7 +369,13 @@ class Stability:
 
     @cached_property
     def _clip_bound(self) -> ClipBound:
-        return clip_bound(self.signals)
+        found = clip_bound(self.signals)
+        if self.judge is None or found.value is None:
+            return found
+        reached = self.judge.first.largest_norm
+        if self.risky or reached < found.value:
+            return found
+        return ClipBound(None, f"the simulated training learns with gradient norms up to {two_digits(reached)}")
 
 
 def _flow(signal: Signal, first: int, last: int) -> Flow:
@@ -339,7 +413,7 @@ def computed_of(job: Job) -> Stability | CannotTell:
     found = obstacle(training.basis, job.origin)
     if found is not None:
         return found
-    stability = Stability(training)
+    stability = Stability(training, job)
     if not all(signal.l2 != 0 for signal in stability.signals):
         return NO_GRADIENT
     return stability

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...layers.models.loss_models import Loss
 from ...moments.statistics import root
-from ...moments.weights import Weights
+from ...moments.weights import Weights, filled_as
 from ...proto.named_tuple import NamedTuple
 from ...solver.step_limit import relative_step
 from .gradient_flow import excess, progress
@@ -45,21 +45,21 @@ class Trial(NamedTuple):
     """Changes to what the files say.
 
     `rate` is a factor for every learning rate, `clip` another clip_gradients (negative: none), `loss_weights` are those of
-    some layers, `fillers` the initial values of some parameters (see `weights.filled_as`), `inputs` factors for the data of
-    some data layers.
+    some layers, `fillers` the types of the fillers of some parameters (see `weights.filled_as`), `inputs` factors for the data
+    of some data layers.
     """
 
     rate: float = 1.0
     clip: float | None = None
     loss_weights: Mapping[Layer, float] = MappingProxyType({})
-    fillers: Mapping[Param, Weights] = MappingProxyType({})
+    fillers: Mapping[Param, str] = MappingProxyType({})
     inputs: Mapping[Layer, float] = MappingProxyType({})
 
     def for_net(self, net: Net) -> Trial:
         """The same trial for another build of its net, such as one for images of another size."""
         return self._replace(
             loss_weights={net.layers[layer.index]: weight for layer, weight in self.loss_weights.items()},
-            fillers={counterpart(param, net): start for param, start in self.fillers.items()},
+            fillers={counterpart(param, net): kind for param, kind in self.fillers.items()},
             inputs={net.layers[layer.index]: factor for layer, factor in self.inputs.items()},
         )
 
@@ -230,7 +230,7 @@ def signal_with(signal: Signal, trial: Trial) -> Signal:
     if not (trial.loss_weights or trial.fillers or trial.inputs):
         return Signal(signal.training, rule, signal.passes)
     prepared = signal.training.prepared.with_loss_weights(trial.loss_weights).with_scaled_inputs(trial.inputs)
-    weights = {**signal.weights, **trial.fillers}
+    weights = {**signal.weights, **{param: filled_as(param, kind) for param, kind in trial.fillers.items()}}
     return Signal(signal.training._replace(prepared=prepared), rule, FirstPasses(prepared, weights))
 
 

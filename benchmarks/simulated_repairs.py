@@ -1,0 +1,184 @@
+"""What `--fix --simulate` makes of trainings that diverge, and of healthy ones, judged by simulations that it has not seen.
+
+Run: nice -n 15 python benchmarks/simulated_repairs.py [--save FILE] [--table FILE] [--only OUTCOME] [--every N]
+     [../shared/divergence]
+
+Of each set-up of `divergence/dev` (`learning.py` says what *learns* and *repairable* mean): what is said of it, what the default
+fixes write, and what becomes of it then. That is judged over 100 steps with batches of 16, and with seeds and made-up data that no
+trial had: it *learns* if it does with both seeds. A healthy one is *unharmed* if nothing is changed, or if the mean loss of the
+last tenth is at most 5 % above that of the original with the same seed. What is left as it is and then does not learn is a refusal,
+counted by its cause. --save keeps the rows and goes on with those of an earlier run; --table writes all set-ups.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from learning import SetUp, set_ups, signal_of_job
+from repair_judge import FIELDS, outcome_of, read_job, share
+
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.fixing import fix_unit
+from caffe_lint.engine.units import Unit
+from caffe_lint.net.data_facts import DataFacts, read_facts
+from caffe_lint.net.job import Job
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.settings.settings import Settings
+from caffe_lint.simulation.simulating import Plan, simulate
+from caffe_lint.stability.verdict.simulated import LEARNS, trivial_loss
+
+Row = dict[str, Any]
+
+STEPS, BATCH, SEEDS = 100, 16, (1000, 1001)  # of the judging simulations
+HARMED = 1.05  # times the mean loss of the original's last tenth
+OUTCOMES = ("diverges, repairable", "learns", "diverges, not repairable", "neither")
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("root", nargs="?", default="../shared/divergence")
+    parser.add_argument("--save", type=Path)
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--only", choices=OUTCOMES)
+    parser.add_argument("--every", type=int, default=1)
+    options = parser.parse_args()
+    root = Path(options.root)
+    if not (root / "rescues.tsv").is_file():
+        print(f"{root} is not there: no set-ups")
+        return
+    rows = list(_rows(root, options.save, options.only, options.every))
+    if options.table is not None:
+        options.table.write_text("\n".join(_table(rows)) + "\n", encoding="utf-8")
+    _report(rows)
+
+
+def _rows(root: Path, save: Path | None, only: str | None, every: int) -> Iterator[Row]:
+    facts = read_facts(str(root / "data.json"))
+    kept = [json.loads(line) for line in save.read_text().splitlines()] if save is not None and save.exists() else []
+    yield from kept
+    known = {row["name"] for row in kept}
+    for number, set_up in enumerate(set_ups(root)):
+        if set_up.name in known or number % every or only not in (None, outcome_of(set_up)) or set_up.label == "fatal":
+            continue
+        row = _judged(set_up, facts)
+        if save is not None:
+            with save.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        yield row
+
+
+def _judged(set_up: SetUp, facts: DataFacts) -> Row:
+    """What becomes of a set-up by the default fixes."""
+    started = time.process_time()
+    settings = Settings(facts=facts, from_scratch=True, simulate=True, select=("G",))
+    files = Files(caffe_schema(), "bvlc")
+    unit = Unit((str(set_up.folder / "solver.prototxt"),), None)
+    result = fix_unit(unit, files, settings, unsafe=False)
+    seconds = time.process_time() - started
+    old, new = read_job(set_up.folder, Files(caffe_schema(), "bvlc"), facts), read_job(set_up.folder, files, facts)
+    changes = list(_changes(old, new))
+    trivial = trivial_loss(set_up.signal)
+    if changes and any(" of '" in change for change in changes):  # another loss_weight
+        trivial = trivial_loss(signal_of_job(new))
+    after = [_last(new, set_up, seed, trivial) for seed in SEEDS]
+    before = after if not changes else [_last(old, set_up, seed, trivial) for seed in SEEDS] if set_up.learns else []
+    return {
+        "name": set_up.name,
+        "outcome": outcome_of(set_up),
+        "rescues": set_up.rescues,
+        "said": " ".join(verdict.sentence for verdict in result.verdicts),
+        "changes": changes,
+        "after": after,
+        "before": before,
+        "why": "; ".join(f"{finding.code}: {finding.reason}" for finding in result.findings if finding.code < "G104"),
+        "seconds": seconds,
+    }
+
+
+def _changes(old: Job, new: Job) -> Iterator[str]:
+    for name in FIELDS:
+        if old.solver.message[name] != new.solver.message[name]:
+            yield f"{name} {old.solver.message[name]:g} -> {new.solver.message[name]:g}"
+    assert old.train is not None
+    assert new.train is not None
+    for before, after in zip(old.train.net.losses, new.train.net.losses, strict=True):
+        if before.weight != after.weight:
+            yield f"loss_weight of '{before.layer.name}' {before.weight:g} -> {after.weight:g}"
+    for one, other in zip(old.train.net.params(), new.train.net.params(), strict=True):
+        if one.filler is not None and other.filler is not None and one.filler["type"] != other.filler["type"]:
+            yield f"filler of {one.layer.name} {one.filler['type']} -> {other.filler['type']}"
+
+
+def _last(job: Job, set_up: SetUp, seed: int, trivial: float) -> tuple[float, float]:
+    """The mean loss of the last tenth, and the largest that counts as learned. The same seed has the same data and weights."""
+    plan = Plan(STEPS, BATCH, seeds=1, budget=1e6, first_seed=seed, content=set_up.name.encode())
+    course = simulate(job, plan).courses[0]
+    if not course.is_finite:
+        return math.inf, 0.0
+    losses = course.losses[-max(1, len(course.losses) // 10) :]
+    return statistics.mean(losses), LEARNS * min(course.before, trivial)
+
+
+def _learns(row: Row) -> bool:
+    return all(0 <= last < limit for last, limit in row["after"])
+
+
+def _unharmed(row: Row) -> bool:
+    return all(after[0] <= HARMED * before[0] for after, before in zip(row["after"], row["before"], strict=True))
+
+
+def _cause(row: Row) -> str:
+    """Why a set-up that diverges does not learn afterwards."""
+    if any(not change.startswith("clip_gradients -1") for change in row["changes"]):
+        return "repaired, but does not learn"
+    if "blank" in row["why"] or "scores" in row["why"]:
+        return "named: no single change mends it"
+    if "No single change" in row["why"]:
+        return "no change that was tried makes it learn"
+    return "not said to diverge" if "likely to diverge" not in row["said"] or "unlikely" in row["said"] else "no default fix"
+
+
+def _report(rows: Sequence[Row]) -> None:
+    for outcome in OUTCOMES:
+        those = [row for row in rows if row["outcome"] == outcome]
+        if not those:
+            continue
+        print(f"{outcome}: {len(those)} set-ups, learn afterwards: {share(map(_learns, those))}")
+        refused = Counter(_cause(row) for row in those if not _learns(row))
+        if outcome.startswith("diverges"):
+            print(f"  the others: {', '.join(f'{cause} {number}' for cause, number in refused.most_common()) or 'none'}")
+        if outcome == "learns":
+            print(f"  unharmed: {share(map(_unharmed, those))}")
+            print(f"  nothing changed but a bound: {share(all(c.startswith('clip') for c in row['changes']) for row in those)}")
+    seconds = [row["seconds"] for row in rows]
+    print(f"seconds of processor time for a fix: median {statistics.median(seconds):.1f}, largest {max(seconds):.1f}")
+
+
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    yield "set-up\toutcome\tlearned with\tsaid\tchanges\tlearns\tunharmed\tlast and limit\tcause"
+    for row in rows:
+        cells = (
+            row["name"],
+            row["outcome"],
+            " ".join(row["rescues"]),
+            row["said"],
+            ", ".join(row["changes"]),
+            "yes" if _learns(row) else "no",
+            ("yes" if _unharmed(row) else "no") if row["before"] else "",
+            " ".join(f"{last:.4g}/{limit:.4g}" for last, limit in row["after"]),
+            "" if _learns(row) or not row["outcome"].startswith("diverges") else _cause(row),
+        )
+        yield "\t".join(cells)
+
+
+if __name__ == "__main__":
+    main()

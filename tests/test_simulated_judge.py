@@ -1,0 +1,318 @@
+"""`--simulate`: findings of family G and verdicts rest on simulated trainings, and fixes are tried before they are written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("numpy", reason="the simulator needs numpy")
+
+from harness import check_files, fix_files, patched_on_disk, run_in_memory
+
+from caffe_lint.cli.commands import cli
+from caffe_lint.engine import simulations
+from caffe_lint.engine.files_in_memory import Files, nets_for
+from caffe_lint.moments.blob_facts import BlobFacts
+from caffe_lint.net.data_facts import SourceFacts
+from caffe_lint.net.job import Job, SolverFile
+from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.rule.finding import Finding
+from caffe_lint.settings.settings import Settings
+from caffe_lint.simulation import for_rules
+from caffe_lint.stability.advice.patches import changed
+from caffe_lint.stability.computed import stability_of
+from caffe_lint.stability.signal.features import Trial
+from caffe_lint.stability.verdict.simulated import Effort, Simulated, SimulatedCourse
+
+DIGITS = SourceFacts("lmdb", 6000, {"data": BlobFacts((1, 8, 8), 0.0, 1.0, 0.3, 0.35, 0.3)}, (0.0, 9.0), {})
+FACTS = {"train": DIGITS}
+
+
+# The same as a file.
+FACTS_FILE = """{"train": {"kind": "lmdb", "items": 6000, "shape": [1, 8, 8], "min": 0, "max": 1, "mean": 0.3, "mean_abs": 0.3,
+ "std": 0.35, "labels": [0, 9]}}"""
+
+
+def solver(base_lr: str = "0.05", more: str = "") -> str:
+    return f'net: "net.prototxt"\nbase_lr: {base_lr}\nlr_policy: "fixed"\nmomentum: 0.9\nmax_iter: 1000\n{more}'
+
+
+def net(*, weight: str = "", between: str = "", filler: str = 'type: "xavier"', source: str = "train") -> str:
+    return f"""\
+layer {{
+  name: "data"
+  type: "Data"
+  top: "data"
+  top: "label"
+  data_param {{ source: "{source}" batch_size: 32 backend: LMDB }}
+}}
+layer {{
+  name: "hidden"
+  type: "InnerProduct"
+  bottom: "data"
+  top: "hidden"
+  inner_product_param {{ num_output: 40 weight_filler {{ {filler} }} }}
+}}
+layer {{ name: "relu" type: "ReLU" bottom: "hidden" top: "hidden" }}
+{between}layer {{
+  name: "score"
+  type: "InnerProduct"
+  bottom: "hidden"
+  top: "score"
+  inner_product_param {{ num_output: 10 weight_filler {{ {filler} }} }}
+}}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss"{weight} }}
+"""
+
+
+AUX = """\
+layer {
+  name: "aux_score"
+  type: "InnerProduct"
+  bottom: "hidden"
+  top: "aux_score"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } }
+}
+layer {
+  name: "aux"
+  type: "SoftmaxWithLoss"
+  bottom: "aux_score"
+  bottom: "label"
+  top: "aux"
+  loss_weight: 1000
+}
+"""
+
+
+def texts(base_lr: str = "0.05", more: str = "", **of_net: str) -> dict[str, str]:
+    return {"solver.prototxt": solver(base_lr, more), "net.prototxt": net(**of_net)}
+
+
+def findings(files: dict[str, str], **settings: Any) -> dict[str, Finding]:
+    return {finding.code: finding for finding in check_files(dict(files), facts=FACTS, select=("G",), simulate=True, **settings)}
+
+
+def fixed(files: dict[str, str], **settings: Any) -> dict[str, str]:
+    return fix_files(dict(files), facts=FACTS, select=("G",), simulate=True, **settings)
+
+
+def verdict(files: dict[str, str]) -> str:
+    encoded = {name: text.encode() for name, text in files.items()}
+    results, _ = run_in_memory(encoded, Settings(facts=FACTS, select=("G",), simulate=True))
+    return next(each.sentence for result in results for each in result.verdicts)
+
+
+def value(text: str, field: str) -> float:
+    return next(float(line.split(":")[1]) for line in text.splitlines() if line.strip().startswith(f"{field}:"))
+
+
+def job(files: dict[str, str], **settings: Any) -> Job:
+    opened = Files(caffe_schema(), "bvlc")
+    for name, text in files.items():
+        opened.add(name, text.encode())
+    return nets_for(opened, Settings(facts=FACTS, **settings)).job(SolverFile(opened.get("solver.prototxt")), None)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: a repository of its own, with facts about the data."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "caffe-lint.data.json").write_text(FACTS_FILE)
+    return tmp_path
+
+
+@pytest.fixture
+def efforts(monkeypatch: pytest.MonkeyPatch) -> list[Effort]:
+    """The simulations that are run, none of which is known before."""
+    found: list[Effort] = []
+    simulated = for_rules.simulated
+
+    def counted(job: Job, effort: Effort) -> Simulated:
+        found.append(effort)
+        return simulated(job, effort)
+
+    monkeypatch.setattr(for_rules, "simulated", counted)
+    monkeypatch.setattr(simulations, "_KNOWN", {})
+    return found
+
+
+def test_a_training_that_diverges_is_found_by_its_simulation() -> None:
+    found = findings(texts("20"))["G102"]
+    assert (found.severity, found.confidence) == ("warning", "high")
+    assert "Simulated (8 of 32 items in a batch): the loss" in found.reason
+    assert "it learns in all 2 simulated trainings" in found.reason
+    assert verdict(texts("20")).startswith("likely to diverge (high confidence)")
+
+
+def test_without_the_option_nothing_is_simulated(efforts: list[Effort]) -> None:
+    found = check_files(dict(texts("20")), facts=FACTS, select=("G",))
+    assert found
+    assert efforts == []
+    assert not any("imulated (" in finding.reason for finding in found)
+
+
+def test_what_is_written_learns_and_is_left_alone_afterwards() -> None:
+    once = fixed(texts("20"))
+    assert value(once["solver.prototxt"], "base_lr") < 20
+    assert once["net.prototxt"] == net()
+    computed = stability_of(job(once, simulate=True))
+    assert computed is not None
+    assert computed.verdict.word == "learns"
+    assert fixed(once) == once
+
+
+def test_a_training_that_learns_gets_a_threshold_that_it_does_not_reach_at_most() -> None:
+    once = fixed(texts())
+    assert once["net.prototxt"] == net()
+    assert [line for line in once["solver.prototxt"].splitlines() if line not in solver()] == [
+        f"clip_gradients: {value(once['solver.prototxt'], 'clip_gradients'):g}"
+    ]
+    computed = stability_of(job(texts(), simulate=True))
+    assert computed is not None
+    assert computed.simulated is not None
+    assert computed.simulated.largest_norm < value(once["solver.prototxt"], "clip_gradients")
+
+
+def test_the_weight_of_a_loss_that_dominates_is_lowered_before_the_rate() -> None:
+    once = fixed(texts(between=AUX))
+    assert value(once["solver.prototxt"], "base_lr") == 0.05
+    assert value(once["net.prototxt"].split('name: "aux"')[1], "loss_weight") < 1000
+
+
+def test_where_it_cannot_be_simulated_the_signal_decides_and_the_finding_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("caffe_lint.simulation.simulating.SPEED", 1.0)  # any work is over the budget
+    monkeypatch.setattr(simulations, "_KNOWN", {})
+    found = findings(texts("1000"))["G102"]
+    assert "Not simulated: 25 steps are about" in found.reason
+    plain = {each.code: each for each in check_files(dict(texts("1000")), facts=FACTS, select=("G",))}["G102"]
+    assert (found.message, found.confidence) == (plain.message, plain.confidence)
+    assert found.fix is not None
+    assert plain.fix is not None
+    assert (found.fix.edits, found.fix.safe) == (plain.fix.edits, plain.fix.safe)
+
+
+def test_what_no_change_mends_is_named_and_gets_no_number() -> None:
+    scores = net().replace('"SoftmaxWithLoss"', '"MultinomialLogisticLoss"')
+    files = {"solver.prototxt": solver("1e4"), "net.prototxt": scores}
+    assert fixed(files) == files
+    found = findings(files)["G102"]
+    assert found.fix is None
+    assert "Simulated" in found.reason
+    assert "No change is tried: " in found.reason
+    assert verdict(files).startswith("likely to diverge (medium confidence): the loss")
+
+
+def test_every_path_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name, text in texts(between=AUX).items():
+        (tmp_path / name).write_text(text)
+
+    def patched(*paths: str) -> dict[str, bytes]:
+        return patched_on_disk(*paths, simulate=True, select=("G",))
+
+    together = patched("solver.prototxt")
+    assert set(together) == {"net.prototxt", "solver.prototxt"}
+    assert patched(".") == together
+    assert patched("net.prototxt") == {"net.prototxt": together["net.prototxt"]}
+    assert {name: text.decode() for name, text in together.items()} == fixed(texts(between=AUX))
+
+
+def test_results_are_kept_by_content(tmp_path: Path, efforts: list[Effort], monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate = simulations.simulation_of(Settings(facts=FACTS), str(tmp_path / "kept"))
+    first = simulate(job(texts()), Effort(5))
+    assert len(efforts) == 1
+    monkeypatch.setattr(simulations, "_KNOWN", {})
+    assert simulate(job(texts()), Effort(5)) == first
+    assert len(efforts) == 1
+    for files, effort in ((texts("0.06"), Effort(5)), (texts(), Effort(6)), (texts(), Effort(5, 1, 1))):
+        simulate(job(files), effort)
+    assert len(efforts) == 4
+    other = simulations.simulation_of(Settings(facts={}), str(tmp_path / "kept"))
+    other(job(texts()), Effort(5))
+    assert len(efforts) == 5
+
+
+def test_a_hook_pays_once(tmp_path: Path, efforts: list[Effort], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in texts("20").items():
+        (tmp_path / name).write_text(text)
+
+    def run(*options: str) -> tuple[int, str]:
+        monkeypatch.setattr(simulations, "_KNOWN", {})
+        arguments = ["check", "solver.prototxt", "--simulate", "--from-scratch", "--cache-dir", "kept", *options]
+        done = CliRunner().invoke(cli, arguments, standalone_mode=False)
+        return done.return_value, done.output
+
+    first = run()
+    number = len(efforts)
+    assert number > 0
+    assert run() == first
+    run("--diff")
+    paid = len(efforts)
+    assert run("--diff")[1]
+    assert len(efforts) == paid
+
+
+def test_without_numpy_one_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from caffe_lint.cli.main import main
+
+    monkeypatch.setattr(simulations, "_KNOWN", {})
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    for name, text in texts("20").items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(sys, "argv", ["caffe-lint", "solver.prototxt", "--simulate", "--no-cache"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert capfd.readouterr().err.splitlines() == ["Error: simulating a training needs numpy: pip install numpy"]
+
+
+def test_the_option_is_a_setting_like_others(tmp_path: Path) -> None:
+    (tmp_path / "caffe-lint.toml").write_text('simulate = false\n[per-file]\n"slow*" = {simulate = true}\n')
+    for name in ("solver.prototxt", "slow.prototxt"):
+        (tmp_path / name).write_text(solver())
+
+    def shown(*arguments: str) -> str:
+        return CliRunner().invoke(cli, ["config", *arguments], standalone_mode=False).output
+
+    assert "simulate = true" in shown("slow.prototxt")
+    assert "simulate = true" not in shown("solver.prototxt")
+    assert "simulate = true" in shown("solver.prototxt", "--simulate")
+
+
+def test_a_job_can_be_read_with_other_texts_of_its_files() -> None:
+    old = job(texts(more="clip_gradients: 5\n"))
+    assert old.train is not None
+    loss = next(layer for layer in old.train.net.layers if layer.traits.is_loss)
+    new = changed(old, Trial(rate=0.1, clip=2.0, loss_weights={loss: 0.5}))
+    assert new is not None
+    assert new.train is not None
+    assert new.solver.message["base_lr"] == pytest.approx(0.005)
+    assert new.solver.message["clip_gradients"] == 2
+    assert [each.weight for each in new.train.net.losses] == [0.5]
+    assert old.solver.message["base_lr"] == 0.05
+    assert [each.weight for each in old.train.net.losses] == [1]
+
+
+def test_a_rate_that_does_not_come_from_base_lr_is_not_written() -> None:
+    staged = 'net: "net.prototxt"\nlr_policy: "multifixed"\nstagelr: 0.1\nstageiter: 1000\nmomentum: 0.9\nmax_iter: 1000\n'
+    assert changed(job({**texts(), "solver.prototxt": staged}), Trial(rate=0.1)) is None
+
+
+def test_a_course_learns_only_if_its_last_tenth_is_below_chance_and_below_its_first_loss() -> None:
+    def course(*losses: float) -> SimulatedCourse:
+        return SimulatedCourse(losses, losses[0], ())
+
+    assert course(2.3, 2.0, 1.5).learns(2.3)
+    assert not course(2.3, 2.2, 2.2).learns(2.3)
+    assert not course(80.0, 10.0, 3.0).learns(2.3)
+    assert not course(0.5, 0.5, 0.48).learns(2.3)
+    assert not course(2.3, float("nan"), 1.0).learns(2.3)
+    assert not course(2.3, -5.0, -50.0).learns(2.3)
+    assert course(80.0, 79.0, 80.0, 81.0).ends_high(2.3)
+    assert not course(80.0, 5.0, 3.0, 3.0).ends_high(2.3)
