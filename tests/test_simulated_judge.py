@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from click.testing import CliRunner
 pytest.importorskip("numpy", reason="the simulator needs numpy")
 
 from harness import check_files, fix_files, patched_on_disk, run_in_memory
+from test_log_diagnosis import NAN, falling, log_of, rising, values
+from test_log_diagnosis import NET as LOG_NET
+from test_log_diagnosis import SOLVER as LOG_SOLVER
 
 from caffe_lint.cli.commands import cli
 from caffe_lint.engine import simulations
@@ -24,6 +28,7 @@ from caffe_lint.rule.finding import Finding
 from caffe_lint.settings.settings import Settings
 from caffe_lint.simulation import for_rules
 from caffe_lint.stability.advice.patches import changed
+from caffe_lint.stability.advice.trying import failure_of_patch
 from caffe_lint.stability.computed import stability_of
 from caffe_lint.stability.signal.features import Trial
 from caffe_lint.stability.verdict.simulated import Effort, Simulated, SimulatedCourse
@@ -231,7 +236,7 @@ def test_results_are_kept_by_content(tmp_path: Path, efforts: list[Effort], monk
     for files, effort in ((texts("0.06"), Effort(5)), (texts(), Effort(6)), (texts(), Effort(5, 1, 1))):
         simulate(job(files), effort)
     assert len(efforts) == 4
-    other = simulations.simulation_of(Settings(facts={}), str(tmp_path / "kept"))
+    other = simulations.simulation_of(Settings(input_shapes={"data": (16, 1, 8, 8)}), str(tmp_path / "kept"))
     other(job(texts()), Effort(5))
     assert len(efforts) == 5
 
@@ -256,20 +261,14 @@ def test_a_hook_pays_once(tmp_path: Path, efforts: list[Effort], monkeypatch: py
     assert len(efforts) == paid
 
 
-def test_without_numpy_one_sentence_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    from caffe_lint.cli.main import main
-
-    monkeypatch.setattr(simulations, "_KNOWN", {})
-    monkeypatch.setitem(sys.modules, "numpy", None)
+def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path) -> None:
     for name, text in texts("20").items():
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(sys, "argv", ["caffe-lint", "solver.prototxt", "--simulate", "--no-cache"])
-    with pytest.raises(SystemExit) as left:
-        main()
-    assert left.value.code == 2
-    assert capfd.readouterr().err.splitlines() == ["Error: simulating a training needs numpy: pip install numpy"]
+    program = "import sys; sys.modules['numpy'] = None; from caffe_lint.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "solver.prototxt", "--simulate", "--no-cache"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines() == ["caffe-lint: simulating a training needs numpy: pip install numpy"]
+    assert done.returncode == 2
 
 
 def test_the_option_is_a_setting_like_others(tmp_path: Path) -> None:
@@ -283,6 +282,31 @@ def test_the_option_is_a_setting_like_others(tmp_path: Path) -> None:
     assert "simulate = true" in shown("slow.prototxt")
     assert "simulate = true" not in shown("solver.prototxt")
     assert "simulate = true" in shown("solver.prototxt", "--simulate")
+
+
+def test_the_patch_of_a_log_is_tried(tmp_path: Path) -> None:
+    failing = job(texts("20"), simulate=True)
+    for base_lr, fails in (("0.05", False), ("10", True)):
+        patched = failing.solver.file.with_source(solver(base_lr).encode())
+        sentence = failure_of_patch(failing, failing.with_files({patched.path: patched}))
+        assert sentence.startswith("With this patch, training does not learn when it is simulated: the loss" if fails else "")
+        assert bool(sentence) == fails
+
+
+def test_a_log_is_fixed_only_with_a_patch_that_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "train.log").write_text(log_of([*falling(8), *rising(3, 5), values(**NAN)]))
+    (tmp_path / "solver.prototxt").write_text(LOG_SOLVER)
+    (tmp_path / "net.prototxt").write_text(LOG_NET.replace("state { phase: TRAIN }\n", ""))
+    monkeypatch.setattr("caffe_lint.stability.advice.trying.failure_of_patch", lambda job, patched: "With it, nothing learns.")
+
+    def run(*options: str) -> str:
+        arguments = ["log", "train.log", "--solver", "solver.prototxt", "--fix", *options]
+        return CliRunner().invoke(cli, arguments, standalone_mode=False).output
+
+    assert "solver.prototxt: not fixed: With it, nothing learns." in run("--simulate")
+    assert (tmp_path / "solver.prototxt").read_text() == LOG_SOLVER
+    run()
+    assert (tmp_path / "solver.prototxt").read_text() != LOG_SOLVER
 
 
 def test_a_job_can_be_read_with_other_texts_of_its_files() -> None:

@@ -56,6 +56,7 @@ from .option_types import (
     output_file_option,
     output_format_option,
     select_option,
+    simulate_option,
 )
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
 @click.option("--parquet", type=FILE, metavar="FILE", help="Export them as Parquet (needs pyarrow).")
 @fail_on_option
 @exit_zero_option
+@simulate_option
 @config_options
 def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: Any) -> int:
     """Read a log of Caffe and say where the training went wrong, why, and what to change.
@@ -166,6 +168,7 @@ def _settings(path: str, options: dict[str, Any]) -> Settings:
         ignore=joined(options["ignore"]),
         fail_on=options["fail_on"],
         min_confidence=options["min_confidence"],
+        simulate=options["simulate"],
     )
     return settings_of_paths(asked, read_schema(None)).of(path)
 
@@ -229,6 +232,9 @@ def _report(
         new, not_applied = apply_fixes(fixes, {each.path: each for each in (job.solver.file, *job.files)})
         errors += not_applied
         patched = {path: each.source for path, each in new.items()}
+        if patched and (fix or diff) and (sentence := _failure_when_simulated(job, fixes, patched)):
+            complain(f"{job.solver.file.path}: not fixed: {sentence}")
+            fixes, new, patched = [], {}, {}
         if new and (fix or diff):
             from ..fixes.bindings import verified  # protobuf, for what is written or shown
 
@@ -301,6 +307,17 @@ def _differences(path: str, comparison: Comparison, job: Job, *, fixing: bool) -
             f"{path} does not print its {' and '.join(comparison.unknown)}, so it may be of another training than {solver}"
         )
     return []
+
+
+def _failure_when_simulated(job: Job, fixes: list[Fix], patched: dict[str, bytes]) -> str:
+    """Why a patch is of no use, as a sentence; empty if it is, or if nothing is to be simulated."""
+    if job.simulate is None or not any(fix.stage.is_computed for fix in fixes):
+        return ""
+    from ..stability.advice.trying import failure_of_patch  # only with --simulate
+
+    files = {file.path: file for file in (job.solver.file, *job.files)}
+    changed = {path: files[path].with_source(source) for path, source in patched.items()}
+    return failure_of_patch(job, job.with_files(changed))
 
 
 def _allowed(fixes: list[Fix], job: Job, files: Files) -> list[Fix]:

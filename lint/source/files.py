@@ -71,6 +71,10 @@ class SourceFile:
             other.__dict__["tree"] = self.tree
         return other
 
+    def with_source(self, source: bytes) -> SourceFile:
+        """Return the file at the same path with another text."""
+        return SourceFile(self.path, source, self.schema, self.asked_dialect)
+
     @cached_property
     def tree(self) -> Tree:
         """The lossless tree."""

@@ -11,13 +11,13 @@ from ...fixes.layer_edits import add_message, set_loss_weights, set_weight_fille
 from ...net.loss_sizes import has_own_weight
 from ...net.rounding import one_digit
 from ...solver.schedule import largest_rate
-from ...source.files import SourceFile
 from ..signal.features import Trial
 
 if TYPE_CHECKING:
     from ...fixes.edit import Fix
     from ...moments.graph import Layer, Loss, Param
     from ...net.job import Job, NetInPhase
+    from ...source.files import SourceFile
 
 # The fields that people write clip_gradients after; the last of them that is there counts.
 CLIP_BESIDE = ("momentum", "weight_decay", "momentum2", "rms_decay", "regularization_type")
@@ -113,4 +113,4 @@ def changed(job: Job, trial: Trial) -> Job | None:
 
 
 def _patched(file: SourceFile, patch: Patch) -> SourceFile:
-    return SourceFile(file.path, edited(file.source, patch.edits), file.schema, file.asked_dialect)
+    return file.with_source(edited(file.source, patch.edits))

@@ -13,9 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...net.rounding import one_digit
-from ..signal.features import AS_WRITTEN, Signal, Trial, signal_with
+from ..signal.basis import CannotTell
+from ..signal.features import AS_WRITTEN, Signal, Trial, signal_of, signal_with
+from ..signal.training import training_of
 from ..verdict.reasons import LARGE_INPUT
-from ..verdict.simulated import DEPENDS, Effort, Simulated, trivial_loss
+from ..verdict.simulated import Effort, Simulated, goes_wrong, trivial_loss
 from ..verdict.verdict import Verdict
 from .clip_bound import clip_bound
 from .patches import OF_BYTES, changed
@@ -57,16 +59,13 @@ class SimulationJudge:
         A few steps are not enough to say so: with more of them, it must not learn either. Where the signal disagrees with a few
         steps that go well, more of them decide.
         """
-        if self._goes_wrong(self.first):
+        if goes_wrong(self.first, trivial_loss(self.signal)):
             return self.attempt(AS_WRITTEN) is None
         if not self.suspected:
             return False
         runs = (self._simulated(self.job, Effort(self.steps, 1, seed)) for seed in range(SEEDS))
-        return any(run is not None and self._goes_wrong(run) for run in runs)
-
-    def _goes_wrong(self, run: Simulated) -> bool:
         trivial = trivial_loss(self.signal)
-        return run.word in ("diverges", DEPENDS) or any(course.ends_high(trivial) for course in run.courses)
+        return any(run is not None and goes_wrong(run, trivial) for run in runs)
 
     def attempt(self, trial: Trial) -> Repair | None:
         job, faster = changed(self.job, trial), changed(self.job, trial._replace(rate=trial.rate * MARGIN))
@@ -143,6 +142,45 @@ def _with_rates(signal: Signal, base: Trial) -> Iterator[Trial]:
         allowed = [clip for clip in thresholds(signal, factor) if clip is not None]
         for clip in dict.fromkeys((*allowed[:1], *allowed[len(allowed) // 2 :][:1])):
             yield base._replace(rate=factor, clip=clip)
+
+
+def trivial_loss_of(job: Job) -> float:
+    """The loss of the best constant outputs of a job's training; infinite if the signal does not tell it."""
+    training = training_of(job)
+    if isinstance(training, CannotTell) or training.basis.unmodelled or training.basis.shapeless:
+        return math.inf
+    return trivial_loss(signal_of(training))
+
+
+def failure_of_patch(job: Job, patched: Job) -> str:
+    """Why the patch of a training that failed is of no use, as a sentence; empty if it is, or if that cannot be told.
+
+    The patched training must not go wrong when it is simulated. If the original does, it must learn.
+    """
+    original = _longer(job)
+    if isinstance(original, CannotTell):
+        return ""
+    tried = _longer(patched)
+    if isinstance(tried, CannotTell):
+        return ""
+    trivial = trivial_loss_of(patched)
+    must_learn = any(goes_wrong(run, trivial_loss_of(job)) for run in original)
+    for run in tried:
+        if goes_wrong(run, trivial) or (must_learn and not run.courses[0].learns(trivial)):
+            return f"With this patch, training does not learn when it is simulated: {run.course}."
+    return ""
+
+
+def _longer(job: Job) -> list[Simulated] | CannotTell:
+    """What became of a job in simulations that are longer than those for a verdict, with each seed."""
+    assert job.simulate is not None
+    found: list[Simulated] = []
+    for seed in range(SEEDS):
+        run: Simulated = job.simulate(job, Effort(STEPS, 1, seed))
+        if run.cannot_tell is not None:
+            return run.cannot_tell
+        found.append(run)
+    return found
 
 
 def rate_that_learns(judge: SimulationJudge, decades: int) -> tuple[float, Verdict] | None:

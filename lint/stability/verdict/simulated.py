@@ -125,6 +125,11 @@ class Simulated(NamedTuple):
         return went
 
 
+def goes_wrong(run: Simulated, trivial: float) -> bool:
+    """Whether a training diverges, or stays far above the trivial loss."""
+    return run.word in ("diverges", DEPENDS) or any(course.ends_high(trivial) for course in run.courses)
+
+
 def trivial_loss(signal: Signal) -> float:
     """The loss of the best constant outputs: ln K for K classes, half the variance of the targets for a regression."""
     forward, total = signal.forward, 0.0
