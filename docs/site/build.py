@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import caffe_lint.rules  # noqa: F401 - registers them
 from caffe_lint.cli.page_examples import printed_for
 from caffe_lint.report.rule_page import fenced, repair, sections
 from caffe_lint.rule.registry import FAMILIES, Rule, all_rules
