@@ -228,5 +228,6 @@ def _loss_of_maps(case: Case) -> tuple[Layer, str, str]:
         layer
         for layer in case.layers("SoftmaxWithLoss")
         if layer.runs_backward and len(layer.bottoms) == 2 and layer.loss_weight(0) >= 1 and is_score_map(case.net, layer.bottoms[0])
-    )
+        and 1 not in (layer.bottoms[0].shape or ())[2:]  # a row of outputs is no image
+    )  # fmt: skip
     return loss, loss.bottoms[0].name, loss.bottoms[1].name
