@@ -250,6 +250,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, default=ROOT.parent / "shared" / "corpus")
     parser.add_argument("--select", default="", help="codes and names, separated by commas")
+    parser.add_argument("--ignore", default="", help="codes and names, separated by commas: G leaves out what takes most of the time")
     parser.add_argument("--only", default="", help="repositories whose name has this in it")
     parser.add_argument("--list", action="store_true", help="print the findings")
     parser.add_argument("--all", action="store_true", help="with --list: also the like of what was printed")
@@ -263,7 +264,8 @@ def main() -> int:
     if not folder.is_dir():
         print(f"{folder} is not there: name the corpus with --corpus", file=sys.stderr)
         return 2
-    settings = Settings(select=tuple(options.select.split(","))) if options.select else Settings()
+    select, ignore = (tuple(filter(None, text.split(","))) for text in (options.select, options.ignore))
+    settings = Settings(select=select, ignore=ignore)
     corpus = check(sorted(path for path in folder.iterdir() if path.is_dir() and options.only in path.name), settings)
     if options.fresh:
         known = verdicts()
