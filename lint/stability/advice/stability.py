@@ -82,7 +82,7 @@ class Stability:
     STALLS = 0.9
     DECADES = 6  # how many powers of ten higher the learning rate is tried; set by hand
 
-    def __init__(self, training: Training, job: Job) -> None:
+    def __init__(self, training: Training, job: Job | None = None) -> None:
         self.training = training
         self._job = job
         self.basis: Basis = training.basis
@@ -96,14 +96,16 @@ class Stability:
     @cached_property
     def simulated(self) -> Simulated | None:
         """What became of it when it was simulated on arrays; None if that was not asked for."""
-        found: Simulated | None = self._job.simulate(self._job, FOR_VERDICT) if self._job.simulate is not None else None
+        if self._job is None or self._job.simulate is None:
+            return None
+        found: Simulated = self._job.simulate(self._job, FOR_VERDICT)
         return found
 
     @cached_property
     def judge(self) -> SimulationJudge | None:
         """What tries changes by simulations; None if the signal decides."""
         first = self.simulated
-        if first is None or first.cannot_tell is not None:
+        if first is None or first.cannot_tell is not None or self._job is None:
             return None
         suspected = min(map(risk, self.signals)) >= EVEN
         return SimulationJudge(self._job, self.signal, first, suspected=suspected)
