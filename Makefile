@@ -12,7 +12,8 @@ ARGS ?=
 
 # A strict editable install links each file, which type checkers can follow. It must be repeated if a file is added or
 # removed, which changes the folder's time stamp, or if the schema changes.
-FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.py lint/*/*/*.py lint/rules/examples/*/*/*)))
+FOLDERS := $(sort $(dir $(wildcard proto/*.* fixes/*.py lint/*.* lint/*/*.py lint/*/*/*.py lint/rules/examples/*/*/* \
+    lint/report/vendor/* lint/report/view/browser/*)))
 # Tests start the program more than a thousand times; without bytecode, Python would compile all of it each time.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -20,7 +21,7 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema benchmark fix-corpus fleet pages docs editors build clean
+.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema vendor benchmark fix-corpus fleet pages docs editors build clean
 
 help:
 	@echo 'make demo             run caffe-lint on examples/: findings, then patches'
@@ -35,6 +36,7 @@ help:
 	@echo 'make mutation         change fixes/ and the binder in MUTANTS places, and count the changes that tests notice'
 	@echo 'make test-pre-commit  run both pre-commit hooks on a scratch repository'
 	@echo 'make sarif-schema     download the JSON schema of SARIF that the tests validate against'
+	@echo 'make vendor           fetch the layout library of the pages of view from npm again'
 	@echo 'make benchmark        measure speed, as ratios'
 	@echo 'make fix-corpus       apply every fix to every file in ../shared/corpus'
 	@echo 'make pages            update the generated parts of README.md and docs/: sessions, rules, picture, manual page'
@@ -152,6 +154,10 @@ sarif-schema: .venvs/sarif-2.1.0.json
 	cd .venvs/sarif && npm pack --silent @microsoft/sarif-multitool-linux@5
 	tar xzf .venvs/sarif/*.tgz -C .venvs package/sarif-2.1.0.json --strip-components=1
 	rm -rf .venvs/sarif
+
+# The library is part of the package, so that nobody who installs it needs npm.
+vendor:
+	lint/report/vendor/refetch.sh
 
 # Measured as users run it: installed from a wheel.
 benchmark: .venvs/benchmark/installed
