@@ -227,7 +227,8 @@ def _fuzz(name: str, target: Any, seed: int, seconds: int) -> None:
         if new or executions % _REPORT_EVERY == 0:
             said.write(f"fuzz: {executions} executions, {len(known)} crashes\n")
 
-    options = [f"-seed={seed}", f"-max_len={target.longest}", f"-max_total_time={seconds}", "-timeout=120", f"-dict={folder / 'words'}"]
+    options = [f"-seed={seed}", f"-max_len={target.longest}", f"-max_total_time={seconds}", "-timeout=120"]
+    options += [f"-dict={folder / 'words'}"] if words else []
     options += ["-rss_limit_mb=3000", f"-artifact_prefix={folder / 'crashes'}/", str(folder / "corpus"), str(folder / "seeds")]
     forget()
     atheris.Setup([sys.argv[0], *options], run)
