@@ -70,7 +70,7 @@ def modules_of_checkout(checkout: Path) -> set[str]:
         f"{package}/{path.relative_to(checkout / folder).as_posix()}"
         for folder, package in PACKAGES.items()
         for path in (checkout / folder).rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name not in ("SHA256SUMS", "refetch.sh")  # of `make vendor`
     }
 
 

@@ -17,6 +17,7 @@ NAMES = frozenset(caffe_schema().layer_types or ()) | frozenset(TYPES)
 INSERTED = "the fix inserts a layer of it"
 # Who may name a type, by file: a rule or repair whose subject is that one type, and text that is inserted.
 EXEMPT: dict[tuple[str, str], str] = {
+    ("api.py", "Log"): "the class of a log that was read",
     ("batch_norm.py", "Scale"): INSERTED,
     ("looking.py", "AnnotatedData"): "its databases hold AnnotatedDatum, where those of Data hold Datum",
     ("probe_nets.py", "EuclideanLoss"): "a probe is known by the losses that `probe_net.prototxt.j2` writes",

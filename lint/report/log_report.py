@@ -127,7 +127,7 @@ def _text(report: Report, colour: bool) -> str:
 
 def _what_is_alike(each: Diagnosed) -> tuple[object, ...]:
     """Return what causes have in common that differ only in where they show."""
-    return each.run, each.cause.cause, each.cause.help
+    return each.run, each.cause.cause, each.cause.help, each.cause.reason
 
 
 def _cut(text: str, width: int | None) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
     from ...moments.signal_model import Gradient
     from ...net.net import Net
+    from ...net.trained_weights import TrainedWeights
     from ...proto.binder import Message
 
 
@@ -73,10 +74,16 @@ AS_WRITTEN = Trial()
 
 
 class FirstPasses:
-    """The passes of iteration 0, and what follows from them for any solver, each computed when it is first asked for."""
+    """The passes of iteration 0, and what follows from them for any solver, each computed when it is first asked for.
 
-    def __init__(self, prepared: PreparedNet, weights: Mapping[Param, Weights]) -> None:
+    `trained` are the weights of a file that it starts from, kept as long as the passes are known by their identity.
+    """
+
+    def __init__(
+        self, prepared: PreparedNet, weights: Mapping[Param, Weights], trained: TrainedWeights | None = None
+    ) -> None:
         self.weights = weights
+        self.trained = trained
         self.forward = Pass(prepared, weights)
         self.back = Back(self.forward)
         self._simulated: dict[object, list[tuple[float, Simulation]]] = {}  # each with its clip threshold
@@ -220,7 +227,7 @@ def signal_of(training: Training) -> Signal:
     key = (FirstPasses, id(training.prepared), id(training.trained))
     if key not in training.net.computed:
         weights = initial_weights(training.net, training.trained)
-        training.net.computed[key] = FirstPasses(training.prepared, weights)
+        training.net.computed[key] = FirstPasses(training.prepared, weights, training.trained)
     return Signal(training, update_rule_of(training.solver), training.net.computed[key])
 
 
