@@ -184,6 +184,30 @@ def fields_at(block: Block, position: int) -> list[Field]:
     return found
 
 
+def are_alike(one: Block, other: Block) -> bool:
+    """Return whether two messages are written alike: the same fields in the same order, with the same tokens for values."""
+    pairs: list[tuple[Value | None, Value | None]] = [(one, other)]
+    while pairs:
+        a, b = pairs.pop()
+        if isinstance(a, Block) and isinstance(b, Block):
+            if len(a.fields) != len(b.fields):
+                return False
+            for x, y in zip(a.fields, b.fields, strict=True):
+                if x.name != y.name or (x.colon < 0) != (y.colon < 0):
+                    return False
+                pairs.append((x.value, y.value))
+        elif isinstance(a, ListValue) and isinstance(b, ListValue):
+            if len(a.items) != len(b.items):
+                return False
+            pairs += zip(a.items, b.items, strict=True)
+        elif isinstance(a, Scalar) and isinstance(b, Scalar):
+            if a.text != b.text:
+                return False
+        elif a is not b:  # unless both are None
+            return False
+    return True
+
+
 def render(tree: Tree) -> bytes:
     """Reassemble the bytes of a file from the spans of the tree's leaves and the text between them.
 

@@ -8,6 +8,7 @@ wanted: a newer change replaces one that was not begun.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -170,6 +171,7 @@ class Server(LanguageServer):
                 self.tell(error)
             except Exception:
                 _log.exception("%s could not be checked", path)
+            gc.collect(1)  # see `create`
         self.slow_paths[path] = None
         if self.slow_timer is not None:
             self.slow_timer.cancel()
@@ -196,6 +198,8 @@ class Server(LanguageServer):
             del self.slow_paths[path]
             if path in self.project.texts:
                 await self.check_slowly(path)
+        if self.slow_timer is None:
+            gc.collect()  # see `create`
 
     async def check_slowly(self, path: str) -> None:
         """Check a file with all rules, unless it has changed when its turn comes, and send what was found."""
@@ -372,7 +376,12 @@ def asked_by(options: Any) -> CommandLine:
 
 
 def create() -> Server:
-    """Return a server that answers everything."""
+    """Return a server that answers everything.
+
+    While someone types, only the garbage that a check leaves is collected, after its answer: to look through all that is kept takes
+    longer than a check, and is done in the moments of quiet.
+    """
+    gc.disable()
     server = Server()
     feature: Callable[..., Callable[[Callable[..., Any]], Any]] = server.feature
 
