@@ -6,6 +6,7 @@ in the current format while the text of the file is V1 (`layers`): names and pos
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -229,7 +230,8 @@ def _layer_edit(tree: Tree, net: Block, anchor: Field, block: Block, fields: Fie
     """Return the edit that writes a layer after another one, on one line or several like that one."""
     source = tree.source
     between = source[anchor.name_end : block.open_end]
-    opening = anchor.name + (" {" if b"#" in between else between.decode())
+    is_plain = re.fullmatch(rb"\s*:?\s*[{<]", between)  # and not a comment, or what the parser has skipped
+    opening = anchor.name + (between if is_plain else b" " + between[-1:]).decode()
     colon = separator(tree, block)
     if b"\n" not in source[block.open_end : block.close]:
         inside = " ".join(_in_one_line(name, value, colon) for name, value in fields)

@@ -12,6 +12,7 @@ from caffe_lint.fixes.apply import edited, next_round, select, verify, what_chan
 from caffe_lint.fixes.changes import FixRejected
 from caffe_lint.fixes.edit import Change, Edit, Fix, Stage
 from caffe_lint.fixes.fields import Patch, append_field, number_text, remove_field, set_field
+from caffe_lint.fixes.layer_edits import insert_layers
 from caffe_lint.fixes.write import FileChanged, write_atomically, write_copy
 from caffe_lint.proto.binder import Message, bind
 from caffe_lint.proto.parser import parse
@@ -49,6 +50,20 @@ def inserted(text: str, **anchors: tuple[str, ...]) -> str:
 )
 def test_a_new_field_takes_the_style_of_its_neighbours(before: str, after: str) -> None:
     assert inserted(before) == after
+
+
+@pytest.mark.parametrize("opening", [b"layer {", b"layer{", b"layer\n{", b"layer # last\n{", b"layer \x85{", b"layer <"])
+def test_a_layer_is_inserted_below_one_however_it_is_opened(opening: bytes) -> None:
+    closing = b">" if opening.endswith(b"<") else b"}"
+    source = opening + b' name: "a" type: "Input" top: "x" ' + closing + b"\n"
+    tree = parse(source)
+    net = bind(tree, caffe_schema(), "NetParameter").message
+    patch = insert_layers(tree, net, net.entries["layer"][-1], ((("name", "s"), ("type", "Silence"), ("bottom", "x")),))
+    new = edited(source, patch.edits)
+    assert new.startswith(source)
+    added = read(new[len(source) :], "NetParameter")
+    assert [layer["type"] for layer in added["layer"]] == ["Silence"]
+    assert not parse(new[len(source) :]).problems
 
 
 def test_a_new_field_is_inserted_next_to_related_fields() -> None:
