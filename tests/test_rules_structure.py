@@ -419,6 +419,21 @@ layer {
     assert "E201" in [finding.code for finding in check(DATA + CONV + missing, select=("E2",))]
 
 
+def test_settings_are_checked_after_a_layer_of_a_fork_that_is_known_by_name() -> None:
+    norm = 'layer { name: "norm" type: "LRN" bottom: "conv1" top: "norm" lrn_param { local_size: %d %s} }\n'
+    twice = CONV.replace("kernel_size: 3", "kernel_size: 3 kernel_h: 3")
+    forked = DATA.replace('  top: "data"', '  transform_param { var_sz_img_enabled: true }\n  top: "data"')
+    (finding,) = check(forked + CONV + norm % (4, "") + LOSS, select=("E2",))
+    assert (finding.code, finding.severity, finding.confidence) == ("E209", "advice", "medium")
+    assert "local_size must be odd, not 4" in finding.message
+    assert [one.code for one in check(forked + twice + LOSS, select=("E2",))] == ["E209"]
+    weights = LOSS.replace('type: "SoftmaxWithLoss"', 'type: "SoftmaxWithLoss" loss_weight: 1 loss_weight: 1')
+    assert [one.code for one in check(forked + CONV + weights, select=("E2",))] == ["E214"]
+    # Shapes may have come about otherwise.
+    smaller = CONV.replace("kernel_size: 3", "kernel_size: 30")
+    assert check(forked + smaller + LOSS, select=("E2",)) == []
+
+
 def test_the_fillers_of_a_fork_are_those_of_all_its_branches() -> None:
     text = DATA + CONV.replace("xavier", "gaussianstatic") + LOSS
     for dialect in ("nvcaffe-0.15", "nvcaffe-0.16", "nvcaffe"):

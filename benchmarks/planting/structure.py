@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
-from caffe_lint.moments.graph import Layer
+from caffe_lint.moments.graph import Blob, Layer
 from caffe_lint.moments.shapes import Shape
 from caffe_lint.proto.binder import Message
 
@@ -153,6 +153,7 @@ def top_too_many(case: Case) -> bytes:
     )
     field = layer.message.entries["top"][-1][2]
     case.need(layer.type not in ("Convolution",) or len(layer.bottoms) == 1)
+    case.need(case.net.dialect == "bvlc" or layer.kind is None or not layer.kind.fork_tops)  # a fork may take more
     return case.put(field.end, field.end, '\n  top: "planted_top"')
 
 
@@ -208,6 +209,11 @@ def concat_of_other_sizes(case: Case) -> bytes:
     return case.behind(last, f'layer {{ name: "planted" type: "Concat" {bottoms} top: "planted" }}')
 
 
+def _comes_from(blob: Blob, layer: Layer) -> bool:
+    """Whether a blob is computed from what a layer makes, so that a change of that layer changes both."""
+    return blob.producer is layer or (blob.producer is not None and layer in blob.producer.upstream())
+
+
 @plants("E205", "net")
 def stride_of_one_branch(case: Case) -> bytes:
     joint = case.pick(layer for layer in case.layers("Concat", "Eltwise") if len(layer.bottoms) > 1)
@@ -215,7 +221,8 @@ def stride_of_one_branch(case: Case) -> bytes:
         _dims(blob.shape)
     for blob in joint.bottoms:
         layer = blob.producer
-        if layer in case.layers("Convolution") and layer is not None:
+        others = [other for other in joint.bottoms if other is not blob]
+        if layer in case.layers("Convolution") and layer is not None and not any(_comes_from(other, layer) for other in others):
             size = _dims(blob.shape)[2:]
             case.need(min(size) > 3)
             stride = layer.message["convolution_param"]["stride"]
@@ -278,13 +285,14 @@ def axis_too_far(case: Case) -> bytes:
 
 @plants("E206", "net")
 def image_layer_behind_a_vector(case: Case) -> bytes:
-    layer = _known(case, case.chance.choice([2, 2, 3]))
+    axes = case.chance.choice([2, 2, 3])
+    layer = _known(case, axes)
     what = case.pick(
         [
             'type: "Pooling" pooling_param { kernel_size: 2 }',
             'type: "LRN" lrn_param { norm_region: WITHIN_CHANNEL }',
-            'type: "Im2col" convolution_param { kernel_size: 2 }',
-        ]
+            'type: "Im2col" convolution_param { kernel_size: 2 }',  # which takes 3 axes
+        ][: 2 if axes == 3 else 3]
     )
     return case.behind(layer, f'layer {{ name: "planted" bottom: "{layer.tops[0].name}" top: "planted" {what} }}')
 

@@ -83,6 +83,8 @@ _OF_THE_NET = ("E201", "E202", "E203", "E212", "E215", "E218")
 _OFTEN_CHANGED = ("E204", "E210", "E211", "E213", "E214")
 # What depends on how each layer before it infers its shapes.
 _OF_SHAPES = frozenset(("E204", "E205", "E206", "E207"))
+# What Caffe checks in a layer by itself, whatever layers come before it.
+_OF_THE_LAYER = frozenset(("E208", "E209", "E214", "E216", "E219", "E222"))
 
 
 def code_of(problem: NetProblem) -> str:
@@ -93,14 +95,16 @@ def code_of(problem: NetProblem) -> str:
 def problems_of(subject: NetInPhase, code: str) -> list[NetProblem]:
     """The problems of a net that a rule reports; E216 includes those of the first backward pass of a training net.
 
-    Of a fork whose layers are known by name only, those of its own layers, and of all after them, are left out.
+    Of a fork whose layers are known by name only, those of its own layers are left out, and those of layers after them that
+    depend on more than the layer itself.
     """
     net = subject.net
     problems = net.problems
     if code == "E216" and net.phase == "TRAIN":
         problems = [*problems, *backward_problems(net)]
     if problems and code not in _OF_THE_NET and not subject.file.schema.knows_layers(subject.file.bound.dialect):
-        foreign = _under_forks(subject.file, net)
+        find_foreign = _forked if code in _OF_THE_LAYER else _under_forks
+        foreign = find_foreign(subject.file, net)
         problems = [problem for problem in problems if problem.layer is None or problem.layer.index not in foreign]
     return [problem for problem in problems if code_of(problem) == code] if problems else problems
 
@@ -210,8 +214,19 @@ def _is_of_forks(file: SourceFile, layer: Layer) -> bool:
 @lru_cache(maxsize=4)
 def _under_forks(file: SourceFile, net: Net) -> frozenset[int]:
     """The indices of layers that have a fork's type or field, or get values from a layer that has one."""
+    forked = _forked(file, net)
+    return _under(net, lambda layer: layer.index in forked)
+
+
+@lru_cache(maxsize=4)
+def _forked(file: SourceFile, net: Net) -> frozenset[int]:
+    """The indices of layers that have a fork's type or field."""
     known = file.schema.layer_types
-    return _under(net, lambda layer: (known is not None and known.get(layer.type) != frozenset()) or _has_fork_field(file, layer))
+    return frozenset(
+        layer.index
+        for layer in net.layers
+        if (known is not None and known.get(layer.type) != frozenset()) or _has_fork_field(file, layer)
+    )
 
 
 @lru_cache(maxsize=4)
