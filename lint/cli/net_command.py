@@ -9,7 +9,7 @@ import click
 
 from ..engine.configuring import settings_of_paths
 from ..engine.files_in_memory import Files, nets_for
-from ..engine.opening import solver_or_net
+from ..engine.opening import missing_nets, solver_or_net
 from ..engine.selection import layer_types
 from ..layers.custom import schema_with
 from ..moments.shapes import describe
@@ -102,13 +102,8 @@ def _nets_of(path: str, files: Files, nets: Nets, phase: str | None) -> tuple[So
 def _missing(job: Job) -> Iterator[str]:
     """Yield a line for each net that the solver names and that cannot be read."""
     file = job.solver.file
-    for reference in job.references:
-        if reference.path is None:
-            span = file.message.span(reference.field, reference.number)
-            yield _line(file, span, f"net '{reference.written}' is missing or ambiguous")
-        elif reference.path not in {known.path for known in job.files if known.kind == "net"}:
-            span = file.message.span(reference.field, reference.number)
-            yield _line(file, span, f"'{reference.written}' could not be read as a net")
+    for reference, message in missing_nets(job):
+        yield _line(file, file.message.span(reference.field, reference.number), message)
 
 
 def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> None:

@@ -11,7 +11,7 @@ from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema, caffe_schema
 from ..settings.in_force import CommandLine
 from ..settings.settings import Settings
-from ..source.files import SourceFile
+from ..source.files import NetReference, SourceFile
 from ..source.opener import Unreadable
 from .configuring import settings_of_paths
 from .files_in_memory import Files, nets_for
@@ -63,7 +63,7 @@ def nets_of(path: str, files: Files, settings: Settings) -> Opened:
     if file.kind == "net":
         return Opened(file, None, nets.alone(file), files, settings, [])
     job = nets.job(SolverFile(file, settings.caffe_version), None)
-    missing = list(_missing(job))
+    missing = [message for _, message in missing_nets(job)]
     if not job.nets:
         why = "; ".join(missing) or "it names no net, or several training nets"
         raise Unreadable(path, f"no net of this solver could be read: {why}")
@@ -81,10 +81,11 @@ def solver_or_net(path: str, files: Files) -> SourceFile:
     return file
 
 
-def _missing(job: Job) -> Iterator[str]:
-    """Yield a message for each net that the solver names and that cannot be read."""
+def missing_nets(job: Job) -> Iterator[tuple[NetReference, str]]:
+    """Yield each net that the solver names and that cannot be read, with a message."""
+    read = {known.path for known in job.files if known.kind == "net"}
     for reference in job.references:
         if reference.path is None:
-            yield f"net '{reference.written}' is missing or ambiguous"
-        elif reference.path not in {known.path for known in job.files if known.kind == "net"}:
-            yield f"'{reference.written}' could not be read as a net"
+            yield reference, f"net '{reference.written}' is missing or ambiguous"
+        elif reference.path not in read:
+            yield reference, f"'{reference.written}' could not be read as a net"

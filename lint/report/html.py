@@ -14,7 +14,8 @@ from . import Summary, lines_of, summary_line
 from .diff import patch_lines
 from .folding import groups
 from .full import printable
-from .repository import plain_text, uri
+from .html_page import html_page
+from .repository import uri
 
 AROUND = 2  # lines shown before and after the one of a finding
 LONGEST = 240  # characters of a line to show before the place, and after it
@@ -23,17 +24,8 @@ LONGEST_IN_PATCH = 1000
 
 def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -> str:
     """The report, never coloured."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # keeps jinja2 out of the start
-
-    environment = Environment(
-        loader=PackageLoader("caffe_lint.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("report.html.j2").render(
+    return html_page(
+        "report.html.j2",
         summary=summary_line(findings, summary),
         errors=summary.errors,
         counts={
@@ -45,7 +37,6 @@ def render(findings: list[Finding], summary: Summary, *, colour: bool = False) -
         clean=sorted(set(summary.texts) - {finding.place.path for finding in findings}),
         rules=[_page(all_rules()[code]) for code in sorted({finding.code for finding in findings})],
     )
-    return plain_text(page)
 
 
 def _sections(findings: list[Finding], summary: Summary) -> Iterator[dict[str, Any]]:

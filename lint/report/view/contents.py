@@ -13,6 +13,7 @@ from ...engine import plugins
 from ...engine.checking import Runner, check_paths
 from ...engine.diagnosis import comparisons, diagnose
 from ...engine.files_in_memory import Files
+from ...engine.opening import missing_nets
 from ...engine.running import Work
 from ...engine.selection import codes_of_subject
 from ...engine.unit_check import check_unit
@@ -166,6 +167,7 @@ def content_of(
     prediction = _prediction(job)
     findings = _in_order(result.findings)
     texts = {name: b"" if own.is_outside(name) else source for name, source in result.sources.items()}
+    missing = [message for _, message in missing_nets(job)] if job is not None else []
     return {
         "version": VERSION,
         "title": visible(plain_text(path)),
@@ -192,9 +194,7 @@ def content_of(
         "schedule": _schedule(job.solver.message) if job is not None else None,
         "prediction": _prediction_content(prediction) if prediction is not None else None,
         "runs": list(_runs(read, job, settings)),
-        "notes": [
-            visible(plain_text(note)) for note in (*notes, *with_solver, *(_missing(job) if job is not None else ()))
-        ],
+        "notes": [visible(plain_text(note)) for note in (*notes, *with_solver, *missing)],
     }
 
 
@@ -219,14 +219,6 @@ def _titled(nets: Iterable[NetInPhase]) -> Iterator[tuple[str, NetInPhase]]:
         stages = ", ".join(visible(stage) for stage in built.net.state.stages)
         which = stages or str(1 + sum(other.phase == built.phase for other in listed[:place]))
         yield f"{built.phase} {which}" if len(same) > 1 else built.phase, built
-
-
-def _missing(job: Job) -> Iterator[str]:
-    for reference in job.references:
-        if reference.path is None:
-            yield f"net '{reference.written}' is missing or ambiguous"
-        elif reference.path not in {known.path for known in job.files if known.kind == "net"}:
-            yield f"'{reference.written}' could not be read as a net"
 
 
 # -- findings -----------------------------------------------------------------------------------------------

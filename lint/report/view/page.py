@@ -11,7 +11,7 @@ import hashlib
 import json
 from importlib.resources import files
 
-from ..repository import plain_text
+from ..html_page import html_page
 from .contents import ViewContent
 
 # The scripts of the page, in the order in which they run; `layout.js` runs in a worker, after dagre.
@@ -20,18 +20,9 @@ SCRIPTS = ("basics.js", "picture.js", "colours.js", "drawing.js", "charts.js", "
 
 def render(content: ViewContent) -> str:
     """The page; equal contents give equal bytes."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # keeps jinja2 out of the start
-
-    environment = Environment(
-        loader=PackageLoader("caffe_lint.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     scripts = [_read("view", "browser", name) for name in SCRIPTS]
-    page = environment.get_template("view.html.j2").render(
+    return html_page(
+        "view.html.j2",
         title=content["title"],
         data=_as_json(content),
         style=_read("view", "browser", "page.css"),
@@ -41,7 +32,6 @@ def render(content: ViewContent) -> str:
         scripts=scripts,
         hashes=[_hash(script) for script in scripts],
     )
-    return plain_text(page)
 
 
 def _as_json(content: ViewContent) -> str:
