@@ -39,7 +39,8 @@ class NetWriter:
         self.bias_rate = draw.random() < 0.5
         self.batch = draw.choice((4, 8, 8, 16, 16, 32, 64))
         self.input_size = 1.0  # of the values of the data, for the choice of a learning rate
-        self.shared = ""  # if not empty, parameters are named with this suffix removed from the layer's name
+        # In one of several parts of a net that share their parameters: how its names end. None outside of such parts.
+        self.part: str | None = None
         self.number = 0
 
     @property
@@ -64,7 +65,7 @@ class NetWriter:
     def fresh(self, stem: str) -> str:
         """A name that the net does not have yet."""
         self.number += 1
-        return f"{stem}{self.number}{self.shared}"
+        return f"{stem}{self.number}{self.part or ''}"
 
     # -- data ------------------------------------------------------------------------------------------------------
 
@@ -149,7 +150,7 @@ class NetWriter:
         return f"weight_filler {{ {filler} }}{bias}"
 
     def _params(self, top: str) -> list[str]:
-        name = top.removesuffix(self.shared) if self.shared else ""
+        name = top.removesuffix(self.part) if self.part is not None else ""
         names = [f'name: "{name}_{which}" ' if name else "" for which in "wb"]
         if not name and not self.bias_rate:
             return []
@@ -187,7 +188,9 @@ class NetWriter:
             kind, settings = "ReLU", "relu_param { negative_slope: 0.1 }"
         name = self.fresh(kind.lower())
         extra = (
-            [f'param {{ name: "{name.removesuffix(self.shared)}_slope" }}'] if kind == "PReLU" and self.shared else []
+            [f'param {{ name: "{name.removesuffix(self.part)}_slope" }}']
+            if kind == "PReLU" and self.part is not None
+            else []
         )
         return self.layer(kind, bottom, bottom if self.in_place else name, settings, name=name, extra=extra)
 
@@ -265,7 +268,7 @@ class NetWriter:
         kind = draw.choice(("softmax",) * 7 + ("hinge", "hinge2", "multinomial", "argument"))
         if kind == "multinomial":
             self.layer("Softmax", scores, self.fresh("prob"))
-            self.loss("MultinomialLogisticLoss", f"prob{self.number}{self.shared} {label}", weight=weight)
+            self.loss("MultinomialLogisticLoss", f"prob{self.number}{self.part or ''} {label}", weight=weight)
         elif kind.startswith("hinge"):
             norm = "hinge_loss_param { norm: L2 }" if kind == "hinge2" else ""
             self.loss("HingeLoss", f"{scores} {label}", weight=weight, settings=norm)
