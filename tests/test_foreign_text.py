@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from harness import NET, SOLVER, check_files, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from caffe_lint.api import parse
 from caffe_lint.engine.files_in_memory import Files
@@ -14,10 +16,16 @@ from caffe_lint.engine.running import run_units
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.settings.settings import Settings
 from caffe_lint.source.files import SourceFile
-from caffe_lint.source.foreign_text import may_be_prose, template_marks
+from caffe_lint.source.foreign_text import is_prose, may_be_prose, template_marks
 
 BROKEN = SOLVER.replace("momentum", "momentun")
 TEMPLATES = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "templates"
+
+
+PIECES = (
+    "these are", "- some notes", "> for, people", "net", ": ", " ", "\n", "\r", "\t", "layer ", "{", "}", "<", ">", "(", ")", "[", "]", ",",
+    ";", '"', "'", "#", "name: 1", "type: a ", "base_lr: 1\n", "layer {\n", "}\n", "one two\n", "\f",
+)  # fmt: skip
 
 
 def file(text: str) -> SourceFile:
@@ -63,8 +71,10 @@ def test_what_is_a_template_mark(text: str, marked: list[str]) -> None:
         ("these, are\nsome\tnotes\nfor  people\n", True),
         ("two\nlines with\nof three\n", False),
         ("# these are\n# some notes\n  # for people\n#on nets\n", False),
-        ("layer { # of these are\n  type: ReLU # some notes\n  name: a # for people\n}\n", True),
-        ('layer {\n  name: "a b c d e f"\n  type: "x"\n}\npool: MAX\nlr: 1 }\n', True),
+        ("layer { # of these are\n  type: ReLU # some notes\n  name: a # for people\n}\n", False),
+        ('layer {\n  name: "a b c d e f"\n  type: "x"\n}\npool: MAX\nlr: 1 }\n', False),
+        ("layer { type: a } these are\nlayer < type: a > some notes\nlayer ( type: a ) for people\n", True),
+        ("- these are\r\t* some notes\r\n> for people", True),
         ('layer {\n  name: "ab"\n  type: "x"\n}\npool: MAX\nlr: 1 }\n', False),
     ],
 )
@@ -176,3 +186,17 @@ def test_no_text_with_marks_in_the_corpus_is_changed() -> None:
     }
     assert len(files.left_alone) > 15
     assert not [path for path in patched if template_marks(Path(path).read_bytes())]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=30))
+def test_no_prose_is_missed_by_looking_at_the_beginnings_of_lines(pieces: list[str]) -> None:
+    text = file("".join(pieces))
+    if is_prose(text.tree, {"net", "base_lr", "name", "layer", "type"}):
+        assert may_be_prose(text.source)
+
+
+def test_comments_and_one_line_messages_are_no_reason_to_parse_a_net() -> None:
+    net = file(NET + "layer { name: a type: ReLU bottom: b top: c } # of these\n" * 5)
+    assert (net.kind, net.is_prose) == ("net", False)
+    assert "tree" not in net.__dict__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -25,8 +26,8 @@ from caffe_lint.net.data_facts import tops_facts
 from caffe_lint.net.loss_sizes import first_value
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.stability.signal.features import signal_of
-from caffe_lint.stability.signal.passes import Back, Pass, initial_weights, prepare, unmodelled_layers
-from caffe_lint.stability.signal.training import PHOTOGRAPHS, Training, training_of_file
+from caffe_lint.stability.signal.passes import Back, Pass, _model_classes, initial_weights, prepare, unmodelled_layers
+from caffe_lint.stability.signal.training import DARK, PHOTOGRAPHS, Training, training_of_file
 
 ONES = Diffs(1.0, 0.8, 0.0, 0.0, 0.0)
 NET = """
@@ -627,3 +628,47 @@ def test_a_convolution_of_several_bottoms_adds_up_the_gradients_of_its_tops() ->
     assert below[1].second_moment == pytest.approx(4 * below[0].second_moment)
     _, (first, _) = model.backward(Step([small], tops[:1], weights), diffs[:1])
     assert weight.second_moment == pytest.approx((1 + 4 * 100) * first.second_moment)
+
+
+class NoData:
+    """What fails if it is asked anything about data."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"asked for {name}")
+
+
+@pytest.mark.parametrize("case", MADE, ids=lambda case: case.layer[:90])
+def test_only_a_model_that_assumes_data_asks_what_is_known_of_them(case: Made) -> None:
+    net = layer_of(case.layer, case.inputs, dialect=case.dialect)
+    for layer, model in zip(net.layers, _model_classes(net), strict=True):
+        if not model.assumes_data:
+            with suppress(OverflowError, ZeroDivisionError):
+                model(layer, NoData())  # type: ignore[arg-type]
+
+
+OF_IMAGES = """
+layer {
+  name: "data" type: "ImageData" top: "data" top: "label"
+  image_data_param { source: "list.txt" batch_size: 16 new_height: 16 new_width: 16 }
+}
+""" + NET.format(layer='type: "ReLU"').partition("\n  }\n}\n")[2]
+
+
+def test_a_prepared_net_with_other_data_is_as_if_it_was_prepared_for_them(tmp_path: Path) -> None:
+    started = trained(tmp_path, OF_IMAGES)
+    context = started.context._replace(assumed=DARK)
+    shared, anew = started.prepared.with_data(context), prepare(started.net, context)
+    weights = initial_weights(started.net)
+    assert Pass(shared, weights).steps == Pass(anew, weights).steps
+    assert Pass(shared, weights).steps != Pass(started.prepared, weights).steps
+    assert [a is b for a, b in zip(shared.models, started.prepared.models, strict=True)].count(False) == 1
+
+
+def test_layers_that_read_the_same_as_before_are_not_computed_again(tmp_path: Path) -> None:
+    started = trained(tmp_path, OF_IMAGES)
+    weights = initial_weights(started.net)
+    first = Pass(started.prepared, weights)
+    last = started.net.layers[-2].params[0]
+    again = Pass(started.prepared, {**weights, last: weights[last].scaled(2.0)}, first)
+    same = [one is other for one, other in zip(first.steps, again.steps, strict=True)]
+    assert same == [True] * (len(same) - 2) + [False] * 2

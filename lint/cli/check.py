@@ -299,6 +299,7 @@ class _Jobs:
         self._paths = paths
         self._files = files
         self._seen: set[tuple[Any, ...]] = set()
+        self._outside: dict[str, bool] = {}
 
     def report(self, unit: Unit, result: UnitResult) -> JobReport | None:
         """The report on a unit, which is kept; None if nothing was found in files that nobody named.
@@ -319,7 +320,9 @@ class _Jobs:
 
     def is_outside(self, path: str) -> bool:
         """Whether a file lies outside of what was named."""
-        return path not in self._paths and self._files.is_outside(path)
+        if path not in self._outside:
+            self._outside[path] = path not in self._paths and self._files.is_outside(path)
+        return self._outside[path]
 
 
 def _left(reports: list[JobReport], findings: list[Finding]) -> Iterator[JobReport]:

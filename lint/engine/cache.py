@@ -16,7 +16,7 @@ from typing import Any
 from ..fixes.edit import Edit, Fix, Stage
 from ..proto.schema import caffe_schema
 from ..rule.finding import Cause, Finding
-from ..rule.registry import all_rules
+from ..rule.registry import FAMILIES
 from ..settings.settings import CONFIDENCES, SEVERITIES, ConfigError, Settings
 from ..source.opener import MAX_PROTOTXT, Unreadable, real_path
 from ..source.places import Place
@@ -211,7 +211,7 @@ def _finding(
     place: Any, code: Any, name: Any, severity: Any, message: Any, reason: Any, line: Any, related: Any, fix: Any, start: Any,
     confidence: Any, caused_by: Any,
 ) -> Finding:  # fmt: skip
-    if code not in all_rules() or severity not in SEVERITIES or confidence not in CONFIDENCES:
+    if _text(code)[:1] not in FAMILIES or severity not in SEVERITIES or confidence not in CONFIDENCES:
         raise ValueError("no finding")
     return Finding(
         _place(*place),

@@ -129,7 +129,8 @@ class NetContext(NamedTuple):
 
 
 class Layer:
-    """A layer of a net. `kind` is the record of its type, None for a type without a record.
+    """A layer of a net. `kind` is the record of its type, None for a type without a record; `traits` is the record, or for an
+    unknown type one with the defaults.
 
     `message` is its LayerParameter in the current format, `entry` the same with its place in the file. `runs_backward` says
     whether Caffe runs its backward pass (layer_need_backward_), `gradient_bottoms` for each bottom whether the layer computes
@@ -138,7 +139,7 @@ class Layer:
 
     __slots__ = (
         "bottoms", "context", "entry", "gradient_bottoms", "index", "kind", "loss_weights", "message", "name", "params",
-        "phase", "runs_backward", "tops", "type",
+        "phase", "runs_backward", "tops", "traits", "type",
     )  # fmt: skip
 
     def __init__(
@@ -150,7 +151,7 @@ class Layer:
         self.message: Message = entry[0]
         self.name = name
         self.type = type_name
-        self.kind = kind
+        self.take_for(kind)
         self.phase = phase
         self.bottoms: list[Blob] = []
         self.tops: list[Blob] = []
@@ -159,15 +160,18 @@ class Layer:
         self.runs_backward = False
         self.gradient_bottoms: Sequence[bool] = ()
 
-    @property
-    def traits(self) -> LayerType:
-        """The record of its type, or for an unknown type one with the defaults."""
-        return self.kind or UNKNOWN_TYPE
+    def take_for(self, kind: LayerType | None) -> None:
+        """Take the layer for one of that type."""
+        self.kind = kind
+        self.traits = kind if kind is not None else UNKNOWN_TYPE
 
     @property
     def in_place(self) -> bool:
         """Whether a top overwrites a bottom."""
-        return any(top.below is not None for top in self.tops)
+        for top in self.tops:  # noqa: SIM110 - asked for often, and `any` takes three times as long
+            if top.below is not None:
+                return True
+        return False
 
     def loss_weight(self, top_index: int) -> float:
         """The weight of a top in the loss, 0 for none."""

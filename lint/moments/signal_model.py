@@ -72,9 +72,11 @@ class SignalModel:
 
     There are many passes through a net, so a model is made once for each layer and reads the layer's settings then. One that
     `knows_in_place` computes what Caffe computes where it is wrong in place, one that `knows_dropout` what it computes where
-    Dropout overwrites a top that the backward pass reads.
+    Dropout overwrites a top that the backward pass reads. One that `assumes_data` looks at what is known or assumed of data; all
+    others are the same for all data.
     """
 
+    assumes_data = False
     knows_in_place = False
     knows_dropout = False
 
@@ -100,6 +102,8 @@ def shape_of(blob: Blob) -> tuple[int, ...]:
     shape = blob.shape
     if shape is None:
         return (ASSUMED_ITEMS, ASSUMED_CHANNELS, ASSUMED_SIDE, ASSUMED_SIDE)
+    if None not in shape:
+        return shape  # type: ignore[return-value]
     assumed = (ASSUMED_ITEMS, ASSUMED_CHANNELS)
     return tuple((assumed[i] if i < 2 else ASSUMED_SIDE) if dim is None else dim for i, dim in enumerate(shape))
 

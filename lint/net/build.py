@@ -218,7 +218,7 @@ class _Builder:
         """
         own, settings = self.net.problems[found:], meant.settings
         del self.net.problems[found:]
-        layer.kind = meant
+        layer.take_for(meant)
         layer.params.clear()
         text = f"{settings} is for type {meant.name}, and {layer.type} does not read it"
         layer.fail("wrong-type", text, "type", own[0].source, subject=meant.name)

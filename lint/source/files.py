@@ -99,7 +99,7 @@ class SourceFile:
     @cached_property
     def is_prose(self) -> bool:
         """Whether the text is sentences for people, such as notes, in which fields are at most quoted."""
-        if not self.tree.problems:
+        if not may_be_prose(self.source) or not self.tree.problems:
             return False
         messages = map(self.schema.message, ("SolverParameter", "NetParameter"))
         return is_prose(self.tree, {name for message in messages for name in message.readable})

@@ -30,12 +30,9 @@ _SIGNS = (b"{{", b"{%", b"<%", b"$", b"%(", b"@")
 
 # The beginning of a line of prose: two words, where a field has a colon or a brace after the first.
 _PROSE = re.compile(rb"[\s>*-]*([A-Za-z][\w'-]*)[,;]?[ \t]+[A-Za-z][\w'-]*\b")
-_COMMENT_LINE = re.compile(rb"\n[ \t]*#[^\n]*")
-_TWO_WORDS = re.compile(rb"[\w'-][,;]?[ \t]+[A-Za-z]")
-# Each kind of byte as one letter, so that a text without two words in a row is told by searches for constant strings.
-_WORD = b"0123456789_'-" + bytes(range(65, 91)) + bytes(range(97, 123))
-_KINDS = bytes(119 if byte in _WORD else 44 if byte in b",;" else 32 if byte in b" \t" else 46 for byte in range(256))
-_MAY_BE_TWO_WORDS = (b"w w", b"w  ", b", w", b",  ")
+# The same where no tree says where blocks end: after a line feed, which stands for whatever may close a block, too.
+_MAY_BE_PROSE = re.compile(rb"\n[ \t\f\v*-]*[A-Za-z][\w'-]*[,;]?[ \t]+[A-Za-z]")
+_LINE_FEEDS = bytes.maketrans(b"\r}>)", b"\n\n\n\n")
 _LEAST_PROSE = 3  # lines: fewer may be a comment without its sign, or a broken field
 
 
@@ -56,13 +53,9 @@ def is_prose(tree: Tree, known: Container[str]) -> bool:
 
 
 def may_be_prose(source: bytes) -> bool:
-    """Whether `is_prose` may hold of a text, wherever its blocks are: whether two words follow each other often enough."""
-    if b"#" in source:
-        source = _COMMENT_LINE.sub(b"", source)
-    kinds = source.translate(_KINDS)
-    if not any(found in kinds for found in _MAY_BE_TWO_WORDS):
-        return False
-    return sum(1 for _ in islice(_TWO_WORDS.finditer(source), _LEAST_PROSE)) == _LEAST_PROSE
+    """Whether `is_prose` may hold of a text, wherever its blocks are: whether two words begin a line often enough."""
+    found = _MAY_BE_PROSE.finditer(b"\n" + source.translate(_LINE_FEEDS))
+    return sum(1 for _ in islice(found, _LEAST_PROSE)) == _LEAST_PROSE
 
 
 class Mark(NamedTuple):

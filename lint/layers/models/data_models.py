@@ -101,6 +101,8 @@ def labels(low: float, high: float) -> Values:
 class DataSource(SignalModel):
     """A layer that reads data: as the facts say, or as images and labels commonly are, after transform_param."""
 
+    assumes_data = True
+
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         facts = context.facts(layer)

@@ -290,6 +290,8 @@ class InfogainLoss(Scores):
     a file that is not read: then it is diagonal with an assumed entry.
     """
 
+    assumes_data = True
+
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         part = context.assumed.class_weight / self.outputs

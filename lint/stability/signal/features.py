@@ -226,9 +226,18 @@ def signal_of(training: Training) -> Signal:
     """The signal of a training."""
     key = (FirstPasses, id(training.prepared), id(training.trained))
     if key not in training.net.computed:
-        weights = initial_weights(training.net, training.trained)
-        training.net.computed[key] = FirstPasses(training.prepared, weights, training.trained)
+        training.net.computed[key] = FirstPasses(training.prepared, _initial_weights(training), training.trained)
     return Signal(training, update_rule_of(training.solver), training.net.computed[key])
+
+
+def _initial_weights(training: Training) -> Mapping[Param, Weights]:
+    """The weights that a training starts from, the same for all data."""
+    computed, trained = training.net.computed, training.trained
+    key = (initial_weights, id(trained))
+    if key not in computed:
+        computed[key] = initial_weights(training.net, trained), trained  # which keeps its identity
+    weights: Mapping[Param, Weights] = computed[key][0]
+    return weights
 
 
 def signal_with(signal: Signal, trial: Trial) -> Signal:

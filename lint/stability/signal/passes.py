@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from operator import is_
 from typing import TYPE_CHECKING
 
 from ...layers.models import model_class
@@ -66,6 +65,15 @@ class PreparedNet(NamedTuple):
                 models[layer.index] = source.scaled(factor)
         return self._replace(models=models)
 
+    def with_data(self, context: SignalContext) -> PreparedNet:
+        """The same net with other data."""
+        classes = _model_classes(self.net)
+        models = [
+            _model(model.layer, context, classes) if classes[index].assumes_data else model
+            for index, model in enumerate(self.models)
+        ]
+        return self._replace(models=models)
+
     def without_models(self, layers: Collection[Layer], context: SignalContext) -> PreparedNet:
         """The same net, in which nothing is known of what some layers compute."""
         models = [Unmodelled(model.layer, context) if model.layer in layers else model for model in self.models]
@@ -74,11 +82,11 @@ class PreparedNet(NamedTuple):
 
 def prepare(net: Net, context: SignalContext, batches: int = 1) -> PreparedNet:
     """Prepares a net for passes, on so many batches at a time."""
-    spoilt = _spoilt_layers(net)
+    classes = _model_classes(net)
     owners = [[param.owner for param in layer.params] for layer in net.layers]
     return PreparedNet(
         net,
-        [_model(layer, context, spoilt) for layer in net.layers],
+        [_model(layer, context, classes) for layer in net.layers],
         owners,
         [_backward(layer, owners[layer.index]) for layer in reversed(net.layers) if layer.runs_backward],
         [_loss_weights(layer) for layer in net.layers],
@@ -92,11 +100,20 @@ def _backward(layer: Layer, owners: Sequence[Param]) -> BackwardLayer:
     return BackwardLayer(layer, layer.tops, bottoms, owners)
 
 
-def _model(layer: Layer, context: SignalContext, spoilt: Collection[Layer]) -> SignalModel:
+def _model(layer: Layer, context: SignalContext, classes: Sequence[type[SignalModel]]) -> SignalModel:
     try:
-        return _model_class(layer, spoilt)(layer, context)
+        return classes[layer.index](layer, context)
     except (OverflowError, ZeroDivisionError):
         return Unmodelled(layer, context)
+
+
+def _model_classes(net: Net) -> Sequence[type[SignalModel]]:
+    """The class of each layer's model, found once for a net."""
+    if _model_classes not in net.computed:
+        spoilt = _spoilt_layers(net)
+        net.computed[_model_classes] = [_model_class(layer, spoilt) for layer in net.layers]
+    found: Sequence[type[SignalModel]] = net.computed[_model_classes]
+    return found
 
 
 def _model_class(layer: Layer, spoilt: Collection[Layer]) -> type[SignalModel]:
@@ -138,12 +155,12 @@ def unmodelled_layers(net: Net) -> list[Layer]:
     """
     needed: set[Blob] = set()
     found = []
-    spoilt = _spoilt_layers(net)
+    classes = _model_classes(net)
     for layer in reversed(net.layers):
         runs = layer.runs_backward or any(layer.loss_weights) or _may_be_loss(layer)
         if runs or not needed.isdisjoint(layer.tops):
             needed.update(layer.bottoms)
-            found_class = _model_class(layer, spoilt)
+            found_class = classes[layer.index]
             if found_class is Unmodelled or (found_class is Output and layer.tops):
                 found.append(layer)
     return found[::-1]
@@ -184,19 +201,23 @@ class Pass:
         self.values: dict[Blob, Values] = {}
         self.steps: list[Step] = []
         values, steps = self.values, self.steps
-        for layer, model, owners in zip(prepared.net.layers, prepared.models, prepared.owners, strict=True):
-            bottoms = [values.get(blob, ZERO_VALUES) for blob in layer.bottoms]
+        value_of, append = values.get, steps.append
+        known = before.steps if before is not None else None
+        for index, layer in enumerate(prepared.net.layers):
+            below, owners = layer.bottoms, prepared.owners[index]
+            bottoms = [value_of(below[0], ZERO_VALUES)] if len(below) == 1 else [value_of(blob, ZERO_VALUES) for blob in below]
             own = [weights[owner] for owner in owners] if owners else NO_WEIGHTS
-            step = before.steps[layer.index] if before is not None else None
-            if step is None or not (all(map(is_, bottoms, step.bottoms)) and all(map(is_, own, step.weights))):
+            if known is not None and bottoms == known[index].bottoms and own == known[index].weights:
+                step = known[index]
+            else:
                 try:
-                    tops = model.forward(bottoms, own)
+                    tops = prepared.models[index].forward(bottoms, own)
                 except (OverflowError, ZeroDivisionError):
                     tops = [BAD_VALUES] * len(layer.tops)
                 step = Step(bottoms, tops, own)
             for blob, value in zip(layer.tops, step.tops):  # noqa: B905  (models of unfinished layers make too few)
                 values[blob] = value
-            steps.append(step)
+            append(step)
 
     def loss_terms(self) -> list[tuple[Layer, int, float, float]]:
         """The losses: layer, top, weight, and value before the weight."""
@@ -233,9 +254,10 @@ class Back:
         correlations: dict[Blob, float] = {}  # of gradients in the two halves of a siamese net
         siamese = any(isinstance(model, Loss) and model.pairs for model in models)
         tops = self.tops
+        diffs_of = tops.get
         for layer, own_tops, targets, owners in prepared.backward:
             index = layer.index
-            diffs = [tops.get(blob, ZERO_DIFFS) for blob in own_tops]
+            diffs = [diffs_of(own_tops[0], ZERO_DIFFS)] if len(own_tops) == 1 else [diffs_of(blob, ZERO_DIFFS) for blob in own_tops]
             weights = loss_weights[index] if only is None or only is layer else ()
             bottoms: Sequence[Diffs]
             gradients: Sequence[Gradient]
@@ -259,7 +281,7 @@ class Back:
             self.bottoms[index] = bottoms
             for number, blob in targets:
                 if number < len(bottoms):
-                    before = tops.get(blob)
+                    before = diffs_of(blob)
                     tops[blob] = bottoms[number] if before is None else sum_with_parts(before, bottoms[number])
             correlation = self._correlation(forward, layer, correlations) if siamese else 0.0
             if not owners:

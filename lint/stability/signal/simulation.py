@@ -58,7 +58,8 @@ def simulate(
 ) -> Simulation:
     """Simulates the first iterations of a training, given the passes of iteration 0."""
     current = dict(weights)
-    histories = {param: SolverHistory() for param in back.gradients}
+    adaptive = rule.adaptive
+    learning = [(param, abs(param.lr_mult), rule.decay * param.decay_mult, SolverHistory()) for param in back.gradients]
     found: list[float] = []
     norms: list[float] = []
     steps = steps_of(rule)
@@ -75,8 +76,13 @@ def simulate(
             break
         rate = rule.rate_at(solver, step)
         factor = clip_factor(rule, l2) / rule.iter_size
-        for param, gradient in back.gradients.items():
-            current[param] = _updated(rule, param, gradient, current[param], histories[param], rate, factor, step)
+        gradients = back.gradients
+        for param, multiplier, decay, history in learning:
+            weight, gradient = current[param], gradients[param]
+            if adaptive:
+                current[param] = _scaled_update(rule, gradient, weight, history, rate * multiplier, decay, factor, step)
+            else:
+                current[param] = _updated(rule, gradient, weight, history, rate * multiplier, decay, factor)
     return Simulation(found, norms, current, True)
 
 
@@ -86,33 +92,41 @@ def steps_of(rule: UpdateRule) -> int:
 
 
 def _updated(
-    rule: UpdateRule, param: Param, gradient: Gradient, weight: Weights, history: SolverHistory, rate: float, factor: float,
+    rule: UpdateRule, gradient: Gradient, weight: Weights, history: SolverHistory, local: float, decay: float, factor: float
+) -> Weights:
+    """A parameter after one step, at its own rate and decay, of a solver whose steps grow with gradients."""
+    mean, variance, _, learned_shift = weight
+    second_moment, _, shared = gradient
+    own = root(second_moment - shared * shared) * factor
+    momentum, before = rule.momentum, history.common
+    history.common = move = momentum * before + local * (shared * factor + decay * learned_shift)
+    if rule.type == "Nesterov":
+        move = (1 + momentum) * move - momentum * before
+    random = local * own
+    history.own = momentum * momentum * history.own + random * random
+    # Consecutive steps correlate through momentum.
+    spread = history.own * (1 + momentum) / max(1 - momentum, LEAST_FRICTION)
+    shrink = max(-MOST_DECAY, 1 - local * decay)
+    return _moved(mean * shrink, variance * (shrink * shrink) + spread, learned_shift - move)
+
+
+def _scaled_update(
+    rule: UpdateRule, gradient: Gradient, weight: Weights, history: SolverHistory, local: float, decay: float, factor: float,
     step: int,
 ) -> Weights:  # fmt: skip
-    """A parameter after one step."""
+    """The same for an adaptive solver."""
     mean, variance, _, learned_shift = weight
-    local = rate * abs(param.lr_mult)
-    decay = rule.decay * param.decay_mult
     shared = gradient.common
     common = shared * factor + decay * learned_shift
     own = root(gradient.second_moment - shared * shared) * factor
-    if rule.adaptive:
-        square = gradient.second_moment * factor * factor + decay * decay * variance
-        move, spread = _scaled_step(rule, history, local, common, own, square, step)
-    else:
-        momentum, before = rule.momentum, history.common
-        history.common = move = momentum * before + local * common
-        if rule.type == "Nesterov":
-            move = (1 + momentum) * move - momentum * before
-        random = local * own
-        history.own = momentum * momentum * history.own + random * random
-        spread = history.own * (1 + momentum) / max(1 - momentum, LEAST_FRICTION)  # consecutive steps correlate through momentum
-        shrink = max(-MOST_DECAY, 1 - local * decay)
-        mean *= shrink
-        variance *= shrink * shrink
-    variance += spread
-    learned_shift -= move
-    return Weights(mean, variance, root(variance + mean * mean + learned_shift * learned_shift) * GAUSSIAN_MEAN_ABS, learned_shift)
+    square = gradient.second_moment * factor * factor + decay * decay * variance
+    move, spread = _scaled_step(rule, history, local, common, own, square, step)
+    return _moved(mean, variance + spread, learned_shift - move)
+
+
+def _moved(mean: float, variance: float, learned_shift: float) -> Weights:
+    size = root(variance + mean * mean + learned_shift * learned_shift) * GAUSSIAN_MEAN_ABS
+    return Weights(mean, variance, size, learned_shift)
 
 
 def _scaled_step(

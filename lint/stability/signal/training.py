@@ -63,7 +63,8 @@ class Training(NamedTuple):
         if self.basis.open_tops and assumed.image != self.context.assumed.image:
             other = _with_images(net, self.basis.open_tops, assumed.image)
             net = other if is_accepted(other) else net
-        return self._replace(prepared=_prepared(net, context, self.prepared.batches), context=context)
+        like = self.prepared if net is self.net else None
+        return self._replace(prepared=_prepared(net, context, self.prepared.batches, like), context=context)
 
     def points(self) -> list[Training]:
         """The training at some points of the range of what is not known: itself, and if it is one, its two ends."""
@@ -121,11 +122,11 @@ def training_of(job: Job) -> Training | CannotTell:
     return Training(solver, _prepared(net, context, origin.gpus), context, basis, origin.trained)
 
 
-def _prepared(net: Net, context: SignalContext, batches: int) -> PreparedNet:
-    """A net prepared for passes, which its solvers share."""
+def _prepared(net: Net, context: SignalContext, batches: int, like: PreparedNet | None = None) -> PreparedNet:
+    """A net prepared for passes, which its solvers share; `like` is the same net prepared for other data."""
     key = (prepare, context.assumed, batches)
     if key not in net.computed:
-        net.computed[key] = prepare(net, context, batches)
+        net.computed[key] = prepare(net, context, batches) if like is None else like.with_data(context)
     prepared: PreparedNet = net.computed[key]
     return prepared
 
