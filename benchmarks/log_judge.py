@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from caffe_lint.api import Session
 from caffe_lint.engine.diagnosis import diagnose
-from caffe_lint.engine.opening import Opened, nets_of, open_nets
+from caffe_lint.engine.opening import Opened
 from caffe_lint.training_log.causes import Diagnosed
 from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.following import Watcher
@@ -157,7 +158,7 @@ def judge_origins(tallies: dict[str, Tally]) -> None:
     Some families differ only in their data and fillers, which no log prints.
     """
     folders = [folder for folder in sorted((SHARED / "oracle" / "runs").iterdir()) if next(folder.glob("log.txt*"), None)]
-    jobs = {folder: open_nets(str(folder / "solver.prototxt")).job for folder in folders}
+    jobs = {folder: Session().nets(str(folder / "solver.prototxt"), facts={}).job for folder in folders}
     for number, folder in enumerate(folders):
         run = read_log(str(next(folder.glob("log.txt*"))))[-1]
         own, others = jobs[folder], [*folders[number:], *folders]
@@ -192,7 +193,7 @@ def judge_repair(folder: Path, verdict: str, tallies: dict[str, Tally]) -> None:
     if learns is None or learns[1].strip() == "none":
         return
     recipes = [_recipe(name) for name in learns[1].split(", ")]
-    opened = open_nets(str(folder / "solver.prototxt"))
+    opened = Session().nets(str(folder / "solver.prototxt"), facts={})
     assert opened.job is not None
     runs = read_log(str(next(folder.glob("log.txt*"))))
     found = diagnose(runs, opened.job)
@@ -200,7 +201,7 @@ def judge_repair(folder: Path, verdict: str, tallies: dict[str, Tally]) -> None:
     patched, errors = apply_fixes(fixes, {each.path: each for each in (opened.job.solver.file, *opened.job.files)})
     for path, (source, _) in patched.items():
         opened.files.replace(path, source)
-    after = nets_of(opened.file.path, opened.files, opened.settings)
+    after = Session().nets_among(opened.file.path, opened.files)
     assert after.job is not None
     assert not errors
     base_lr = float(opened.job.solver.message["base_lr"])

@@ -189,7 +189,7 @@ LIBRARIES = {
 
 def compare_layouts(folder: Path) -> int:
     """Print the size of each library, and the time that it takes for whole nets, layer by layer."""
-    from caffe_lint.engine.opening import open_nets
+    from caffe_lint.api import Session
 
     if shutil.which("npm") is None:
         print("there is no npm to fetch the libraries with")
@@ -202,7 +202,7 @@ def compare_layouts(folder: Path) -> int:
     graphs = {}
     for name, text in (("DenseNet", densenet(36)), ("Inception blocks", inceptions(70))):
         (folder / "net.prototxt").write_text(text)
-        net = open_nets(str(folder / "net.prototxt")).nets[0].net
+        net = Session().nets(str(folder / "net.prototxt")).nets[0].net
         edges = [
             (blob.producer.index, layer.index)
             for layer in net.layers

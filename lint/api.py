@@ -9,44 +9,37 @@ invalid, a path that cannot be read, a text of the wrong kind.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from .engine.checking import check_paths, open_texts
-from .engine.configuring import settings_of_paths
-from .engine.diagnosis import comparisons, diagnose
-from .engine.files_in_memory import Files, files_of, nets_for
 from .engine.job_verdicts import JobVerdict
-from .engine.opening import solver_or_net
-from .engine.running import run_units
-from .engine.selection import codes_of_subject
+from .engine.session import Keeping, Session
 from .moments.shapes import Shape, count, describe
-from .net.costs import multiply_adds, total
-from .net.job import Job, SolverFile
-from .net.net import Net as BuiltNet
 from .net.phases import TEST, TRAIN
 from .proto.named_tuple import NamedTuple
 from .proto.schema import caffe_schema
 from .rule.finding import Finding, Fixed
 from .settings.in_force import CommandLine as Settings
-from .settings.in_force import SettingsOfPaths
-from .source.disk_caches import forget_disk
-from .source.errors import InputError, message_of
+from .source.errors import InputError
 from .source.files import SourceFile
 from .source.places import Place
 
 if TYPE_CHECKING:
     from .fixes.edit import Fix
+    from .net.job import Job
+    from .net.net import Net as BuiltNet
     from .proto.caffe_pb2 import NetParameter, SolverParameter
     from .stability.advice.prediction import Prediction, Row, Size
     from .training_log.causes import Diagnosed
     from .training_log.runs import Run as LoggedRun
 
 __all__ = [
-    "Blob", "Finding", "Fixed", "InputError", "JobVerdict", "Layer", "Log", "Net", "Param", "Parsed", "Patched", "Place", "Problem",
-    "Report", "Run", "Settings", "Stability", "apply_fixes", "build_net", "check", "check_text", "parse", "read_log", "stability",
-    "view",
+    "Blob", "Finding", "Fixed", "InputError", "JobVerdict", "Keeping", "Layer", "Log", "Net", "Param", "Parsed", "Patched",
+    "Place", "Problem", "Report", "Run", "Session", "Settings", "Stability", "apply_fixes", "build_net", "check", "check_text",
+    "parse", "read_log", "stability", "stability_of_job", "view",
 ]  # fmt: skip
 
 Kind = Literal["solver", "net", "template", "other"]
@@ -176,9 +169,10 @@ def check_text(
     settings: Settings = DEFAULT,
     texts: Mapping[str, Text] = NO_TEXTS,
     verdicts: bool = True,
+    proto: str | None = None,
 ) -> Report:
     """Check a text as if it were the file at a path. See `check`."""
-    return check([path], settings=settings, texts={**texts, path: text}, verdicts=verdicts)
+    return check([path], settings=settings, texts={**texts, path: text}, verdicts=verdicts, proto=proto)
 
 
 def check(
@@ -188,16 +182,17 @@ def check(
     texts: Mapping[str, Text] = NO_TEXTS,
     verdicts: bool = True,
     jobs: int = 1,
+    proto: str | None = None,
 ) -> Report:
     """Check files and folders, solvers together with the nets that they name, as the command line does. Raises InputError.
 
     `texts` are texts by path that replace those on disk, such as those of an editor. Configuration files apply as always, unless
     `settings` are isolated. Without `verdicts`, it takes less time. `jobs` is the number of processes, 0 for one for each core.
     """
-    named = tuple(paths)
-    files, in_force = _open(named, settings, texts)
+    session, named = _session(settings, proto), tuple(paths)
+    files = session.files(named, _bytes_of(texts))
     files.with_verdicts = verdicts
-    checked = check_paths(named, files, in_force, lambda work, files: run_units(work, files, "", jobs or None))
+    checked = session.check(named, files, partial(session.run, jobs=jobs or None))
     return Report(
         tuple(map(_without_tree, checked.findings)),
         tuple(verdict for result in checked.results for verdict in result.verdicts),
@@ -217,24 +212,21 @@ def apply_fixes(
     path: str = TEXT,
     settings: Settings = DEFAULT,
     texts: Mapping[str, Text] = NO_TEXTS,
+    proto: str | None = None,
 ) -> Patched:
     """Return a text with its fixes, the safe ones or, if `safe` is False, all of them. Raises InputError.
 
     Other files of its job are read from disk or from `texts`; their fixes do not count. The new text is verified by protobuf's own
     parser to differ only in what the fixes name: `caffe-lint --fix` writes the same bytes.
     """
-    files, in_force = _open((path,), settings, {**texts, path: text})
+    session = _session(settings, proto)
+    files = session.files((path,), _bytes_of({**texts, path: text}))
     files.with_verdicts = False
-    checked = check_paths(
-        (path,), files, in_force, lambda work, files: run_units(work, files, "safe" if safe else "unsafe", 1)
-    )
+    checked = session.check((path,), files, partial(session.run, patch="safe" if safe else "unsafe"))
     patched = {name: new for name, new in checked.patched.items() if name == path}
-    rounds = {name: passed for result in checked.results for name, passed in result.rounds.items()}
     errors = list(checked.errors)
     if patched:
-        from .fixes.bindings import verified  # protobuf, for what is fixed
-
-        patched, refused = verified(patched, rounds, in_force.schema)
+        patched, refused = session.verified(patched, checked.rounds)
         errors += refused
     new = patched.get(path)
     return Patched(
@@ -245,12 +237,12 @@ def apply_fixes(
     )
 
 
-def _open(paths: tuple[str, ...], settings: Settings, texts: Mapping[str, Text]) -> tuple[Files, SettingsOfPaths]:
-    """Return the files of a check, with texts that replace those on disk, and the settings of each."""
+def _session(settings: Settings, proto: str | None) -> Session:
+    """Return the settings of a call; what was remembered of the disk is forgotten."""
+    from .source.disk_caches import forget_disk  # for calls that follow others: the command line has one
+
     forget_disk()
-    in_force = settings_of_paths(settings, caffe_schema())
-    files = open_texts(paths, {path: _bytes(text) for path, text in texts.items()}, in_force)
-    return files, in_force
+    return Session(settings, proto)
 
 
 def _without_tree(finding: Finding) -> Finding:
@@ -261,6 +253,10 @@ def _without_tree(finding: Finding) -> Finding:
 
 def _bytes(text: Text) -> bytes:
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+
+def _bytes_of(texts: Mapping[str, Text]) -> dict[str, bytes]:
+    return {path: _bytes(text) for path, text in texts.items()}
 
 
 # -- nets ------------------------------------------------------------------------------------------
@@ -301,6 +297,8 @@ class Layer(NamedTuple):
     @property
     def parameters(self) -> int | None:
         """The number of values in its own parameters, those that are shared with another layer aside."""
+        from .net.costs import total  # only where nets are shown
+
         return total(param.size for param in self.params if param.owner == self.name)
 
 
@@ -359,6 +357,7 @@ def build_net(
     settings: Settings = DEFAULT,
     level: int = 0,
     stages: tuple[str, ...] = (),
+    proto: str | None = None,
 ) -> Net:
     """Build a net as Caffe would in a phase, `TRAIN` or `TEST`. Raises InputError if the text is no net.
 
@@ -372,17 +371,16 @@ def build_net(
     """
     if phase not in (TRAIN, TEST):
         raise InputError(f"no phase is called '{phase}': it is TRAIN or TEST")
-    in_force = settings_of_paths(settings, caffe_schema()).of(path)
-    files = files_of(in_force, caffe_schema())
-    files.add(path, _bytes(text))
-    file = solver_or_net(path, files)
-    if file.kind != "net":
+    session = _session(settings, proto)
+    file, files = session.open(path, {path: _bytes(text)})
+    if file.kind == "solver":
         raise InputError(f"{path}: this is a solver, not a net")
-    nets = nets_for(files, in_force, level=level, stages=stages)
-    return _net_of(file, nets.alone(file, [phase])[0].net)
+    return _net_of(file, session.nets_among(path, files, phase=phase, level=level, stages=stages).nets[0].net)
 
 
 def _net_of(file: SourceFile, net: BuiltNet) -> Net:
+    from .net.costs import multiply_adds, total  # only where nets are shown
+
     layers = tuple(
         Layer(
             layer.name,
@@ -454,12 +452,14 @@ class Stability(NamedTuple):
         return rows_html(("layer", "blob", "mean |activation|", "mean |gradient|"), rows, said) + curve
 
 
-def stability(solver: str, *, settings: Settings = DEFAULT, texts: Mapping[str, Text] = NO_TEXTS) -> Stability:
+def stability(
+    solver: str, *, settings: Settings = DEFAULT, texts: Mapping[str, Text] = NO_TEXTS, proto: str | None = None
+) -> Stability:
     """Predict from the files alone what becomes of the training of the solver at a path. Raises InputError.
 
     `texts` are texts by path that replace those on disk, or files that are not there.
     """
-    return stability_of_job(_job(solver, settings, texts))
+    return _stability_of(_session(settings, proto).prediction(solver, _bytes_of(texts)))
 
 
 def stability_of_job(job: Job) -> Stability:
@@ -467,20 +467,6 @@ def stability_of_job(job: Job) -> Stability:
     from .stability.advice.prediction import prediction_of  # keeps the signal models out of the start
 
     return _stability_of(prediction_of(job))
-
-
-def _job(solver: str, settings: Settings, texts: Mapping[str, Text]) -> Job:
-    """Return a solver with its nets. Raises InputError."""
-    forget_disk()
-    schema = caffe_schema()
-    in_force = settings_of_paths(settings, schema).of(solver)
-    files = files_of(in_force, schema)
-    for path, text in texts.items():
-        files.add(path, _bytes(text))
-    file = solver_or_net(solver, files)
-    if file.kind != "solver":
-        raise InputError(f"{solver}: not a solver")
-    return nets_for(files, in_force).job(SolverFile(file, in_force.caffe_version), None)
 
 
 def _stability_of(found: Prediction) -> Stability:
@@ -523,6 +509,7 @@ def view(
     logs: Iterable[str] = (),
     settings: Settings = DEFAULT,
     texts: Mapping[str, Text] = NO_TEXTS,
+    proto: str | None = None,
 ) -> str:
     """Return the page that `caffe-lint view` writes for a solver or a net, and logs, as HTML. Raises InputError.
 
@@ -534,8 +521,9 @@ def view(
     read = tuple(logs)
     if path is None and not read:
         raise InputError("name a solver, a net or a log")
-    files, in_force = _open((path or read[0],), settings, texts)
-    return render(view_content(path, files, in_force, read))
+    session, main = _session(settings, proto), path or read[0]
+    files = session.files((main,), _bytes_of(texts), named=(os.curdir if main == "-" else main,))
+    return render(view_content(path, files, session, read))
 
 
 # -- logs ------------------------------------------------------------------------------------------
@@ -576,18 +564,10 @@ def read_log(
 
     A solver of another training is not used: `caffe-lint log` says how they differ.
     """
-    from .training_log import log_reader  # with the readers of logs: not for the start
-
-    job = _job(solver, settings, texts) if solver is not None else None
-    in_force = settings_of_paths(settings, caffe_schema()).of(solver or path)
-    try:
-        runs = log_reader.read_log(path)
-    except OSError as error:
-        raise InputError(message_of(error, path)) from None
-    compared = comparisons(runs, job) if job is not None else {}
-    others = [number for number, comparison in compared.items() if not comparison.is_same]
-    causes = diagnose(runs, job, codes=codes_of_subject(in_force, "log"), options=in_force.options, others=others)
-    return Log(tuple(map(_run_of, runs)), tuple(cause for cause in causes if cause.is_sure(in_force.min_confidence)))
+    session = _session(settings, None)
+    job = session.job(solver, _bytes_of(texts))[0] if solver is not None else None
+    runs = session.read_log(path)
+    return Log(tuple(map(_run_of, runs)), tuple(session.diagnosis(runs, solver or path, job).causes))
 
 
 def _run_of(run: LoggedRun) -> Run:

@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy
 
-from caffe_lint.engine.opening import open_nets
+from caffe_lint.api import Session
 from caffe_lint.fixes.message_text import message_lines
 
 
@@ -74,7 +74,7 @@ def header(net: Any) -> None:
 def main() -> None:
     """The training of a solver."""
     path = next(argument for argument in sys.argv if argument.startswith("--solver=")).partition("=")[2]
-    opened = open_nets(path)
+    opened = Session().nets(path, facts={})
     assert opened.job is not None
     solver = opened.job.solver.message
     text = opened.job.solver.file.source.decode().replace("#", "\n#")

@@ -32,6 +32,34 @@ TYPE_CIRCLES = {
     ("rule.pages", "rule.registry"): "a page is read from a rule, and a plugin's rule is refused without its page",
 }
 
+# What is done with files: the command line and the language server call it through `caffe_lint.api`. The other rooms below them
+# hold what is said of files, and how.
+WORKING_ROOMS = {"net", "solver", "layers", "stability", "data", "training_log", "simulation", "rules", "engine"}
+_TABLE = "a table of what is known, in which one entry is looked up"
+# Imports of the command line and the language server from these rooms, apart from types: each with its reason.
+NOT_BY_API = {
+    ("cli.check_command", "rules.portability.legacy"): "the codes of --upgrade",
+    ("cli.explain_command", "engine.selection"): "whether a word selects a rule",
+    ("cli.explain_command", "training_log.refusal_messages"): _TABLE,
+    ("cli.explain_command", "training_log.symptoms"): _TABLE,
+    ("cli.from_options", "net.data_facts"): "reads the file that an option names",
+    ("cli.interactive", "engine.fixing"): "runs units itself, since it asks between the rounds of their fixes",
+    ("cli.interactive", "engine.ignoring"): "as above",
+    ("cli.interactive", "engine.running"): "as above",
+    ("cli.interactive", "engine.unit_check"): "as above",
+    ("server.actions", "engine.ignoring"): "writes a comment into one text, whatever the settings",
+    ("server.actions", "rules.portability.legacy"): "the codes of the action that upgrades a file",
+    ("server.completion", "layers.fillers"): _TABLE,
+    ("server.completion", "layers.record"): _TABLE,
+    ("server.completion", "layers.skeletons"): _TABLE,
+    ("server.completion", "solver.schedule"): _TABLE,
+    ("server.completion", "solver.solver_types"): _TABLE,
+    ("server.hover", "net.costs"): "the costs of one layer of a net that is built",
+    ("server.hover", "solver.rate_course"): "the rate of a solver that is read, half typed or not",
+    ("server.hover", "solver.schedule"): _TABLE,
+    ("server.language_server", "rules.portability.legacy"): "the codes of the action that upgrades a file",
+}
+
 
 class Import(NamedTuple):
     """An import: the module it stands in, its line, and the module it names, both without `caffe_lint.`.
@@ -147,6 +175,18 @@ def test_imports_go_down_the_rooms_only() -> None:
         if each.is_ours and each.target and ROOMS.index(room_of(each.target)) > ROOMS.index(room_of(each.module))
     ]
     assert upwards == []
+
+
+def test_the_engine_is_called_through_the_api() -> None:
+    direct = {
+        (each.module, each.target)
+        for each in imports()
+        if each.is_ours
+        and not each.for_types
+        and room_of(each.module) in ("cli", "server")
+        and room_of(each.target) in WORKING_ROOMS
+    }
+    assert direct == set(NOT_BY_API)
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:

@@ -12,8 +12,7 @@ import pytest
 from harness import check_files, fix_files, settings_in
 
 from caffe_lint.cli.command_table import COMMANDS
-from caffe_lint.cli.from_options import read_data_facts
-from caffe_lint.net.data_facts import DataFacts
+from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.rule.registry import all_rules
 from caffe_lint.settings.nearest_files import FACTS_NAME
 
@@ -103,8 +102,8 @@ def test_links_and_named_files_exist(page: Path) -> None:
 def example(folder: Path) -> tuple[dict[str, bytes], DataFacts]:
     """The files of an example, and what is known of its data."""
     facts = folder / FACTS_NAME
-    return {path.name: path.read_bytes() for path in folder.glob("*.prototxt")}, read_data_facts(
-        str(facts) if facts.is_file() else None
+    return {path.name: path.read_bytes() for path in folder.glob("*.prototxt")}, (
+        read_facts(str(facts)) if facts.is_file() else {}
     )
 
 

@@ -293,7 +293,7 @@ def test_a_solver_shows_the_nets_it_builds(shown: Shown, folder: Path) -> None:
 
 def test_a_solver_without_its_net_is_an_error(shown: Shown, folder: Path) -> None:
     (folder / "solver.prototxt").write_text('net: "gone.prototxt" base_lr: 0.1 max_iter: 9')
-    with pytest.raises(InputError, match=r"no net of this solver can be shown: solver\.prototxt:1:6: net 'gone"):
+    with pytest.raises(InputError, match=r"no net of this solver can be read: solver\.prototxt:1:6: net 'gone"):
         shown("solver.prototxt")
 
 

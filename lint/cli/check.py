@@ -10,20 +10,12 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..engine.checking import Checked, check_paths
-from ..engine.configuring import settings_of_paths
-from ..engine.files_in_memory import Files, round_of
-from ..engine.running import FEW, Listener, run_units
-from ..engine.units import LeftAlone, Unit, UnitResult
+from ..api import Keeping, Session
 from ..proto.named_tuple import NamedTuple
 from ..report import JobReport, Summary, render, shown, summary_line
-from ..rule.finding import Finding
-from ..settings.in_force import CommandLine, SettingsOfPaths
-from ..settings.settings import Settings
+from ..settings.in_force import CommandLine
 from ..source.errors import InputError
-from ..source.files import SourceFile, read_source
 from ..source.wording import counted
-from ..source.write_roots import write_roots
 from .command_table import COMMANDS
 from .console import (
     EXIT_CLEAN,
@@ -39,17 +31,21 @@ from .console import (
     write_output,
     write_report,
 )
-from .from_options import read_schema
 from .progress import Progress, progress
 
 if TYPE_CHECKING:
-    from ..engine.cache import Cache
+    from ..engine.checking import Checked
+    from ..engine.files_in_memory import Files
+    from ..engine.running import Kept, Work
+    from ..engine.units import LeftAlone, Unit, UnitResult
     from ..engine.writing import Written
     from ..report.full import Growing
-    from ..report.view.contents import Kept
+    from ..rule.finding import Finding
 
 # The blocks of findings that a terminal is shown before an overview of the rest.
 MOST = 50
+# The most jobs that are drawn beside a report for the browser.
+MOST_DRAWN = 4
 
 
 class Options(NamedTuple):
@@ -134,14 +130,6 @@ def _ask_for_sense(paths: tuple[str, ...], options: Options) -> None:
         _hold_apart("--watch writes nothing", paths, options, "fix", "add_ignore")
 
 
-def _ask_for_a_net(path: str, settings: SettingsOfPaths) -> None:
-    """Raises InputError for a file of --deploy that is no net."""
-    deploy = SourceFile(path, read_source(path), settings.schema, None)
-    if deploy.kind != "net":
-        what = {"solver": "a solver", "template": "a template"}.get(deploy.kind, "another file" if deploy.source.strip() else "empty")
-        raise InputError(f"--deploy {path}: expected a net, but this file is {what}")
-
-
 _NOT_WITH_A_RECORD = ("fix", "diff", "add_ignore", "interactive", "watch", "statistics", "output_file")
 _NOT_IN_A_TALK = ("fix", "diff", "add_ignore", "watch", "statistics", "output_file")
 
@@ -155,19 +143,17 @@ def _hold_apart(what: str, paths: tuple[str, ...], options: Options, *others: st
 
 def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     """Checks, reports and patches as the options say. Raises InputError."""
-    settings = settings_of_paths(options.settings, read_schema(options.proto))
-    files = Files(settings.schema, settings.of(paths[0]).dialect)
+    session = Session(
+        options.settings, options.proto, keeping=None if options.no_cache else Keeping(options.cache_dir)
+    )
+    settings = session.settings
     piped_from = [options.stdin_filename or "."] if "-" in paths else []
+    files = session.files(paths, named=(*paths, *piped_from))
     files.with_verdicts = _shows_verdicts(options)
-    files.roots = write_roots((*paths, *piped_from, options.settings.deploy))
-    if options.settings.deploy:
-        _ask_for_a_net(options.settings.deploy, settings)
     paths = tuple(_standard_input(path, files, options) for path in paths)
     notes: list[str] = []
     if options.with_solvers:
-        from ..engine.companions import solvers_naming  # with --with-solvers only
-
-        solvers, notes = solvers_naming(paths, files, settings.excluded)
+        solvers, notes = session.solvers_naming(paths, files)
         paths += tuple(solvers)
     jobs = _Jobs(paths, files)
     growing = _growing(options)
@@ -180,50 +166,42 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
                 bar.clear()
                 print_text(growing.add(report.shown()))
 
-        def run(work: list[tuple[Unit, Settings]], files: Files) -> list[UnitResult]:
+        def run(work: Work, files: Files) -> list[UnitResult]:
             if not _draws(work, options):
-                return _run(work, files, options, bar, print_job)
-            from ..report.view.contents import keeping  # only for pages
-
-            results = keeping(kept)(work, files)
+                return _run(session, work, files, options, bar, print_job)
+            results = session.keeping_files(kept)(work, files)
             for (unit, _), result in zip(work, results, strict=True):
                 print_job(unit, result)
             return results
 
-        checked = check_paths(paths, files, settings, run)
+        checked = session.check(paths, files, run)
     fail_on = {path: settings.of(path).fail_on for path in {finding.place.path for finding in checked.findings}}
     outside = set(filter(jobs.is_outside, checked.sources))
     findings = [jobs.quoted(finding) for finding in checked.findings]
     patched = checked.patched
     notes += checked.notes
     errors = checked.errors
-    rounds = {path: passed for result in checked.results for path, passed in result.rounds.items()}
+    rounds = checked.rounds
     if options.add_ignore:
-        from ..engine.ignoring import suppress_all  # keeps --add-ignore out of the start
-
-        def as_file(path: str, source: bytes) -> SourceFile:
-            return SourceFile(path, source, settings.schema, settings.of(path).dialect)
-
-        suppressed, findings = suppress_all(findings, checked.sources, as_file)
-        patched.update(suppressed)
-        rounds.update((path, (round_of(as_file(path, checked.sources[path])),)) for path in suppressed)
+        suppressed = session.suppressed(checked, findings)
+        findings = suppressed.left
+        patched.update(suppressed.texts)
+        rounds.update(suppressed.rounds)
     failed = any(finding.reaches(fail_on[finding.place.path]) for finding in findings)
     unverified: set[str] = set()
     if patched:
-        from ..fixes.bindings import verified  # protobuf, for what is written or shown
-
-        allowed, refused = verified(patched, rounds, settings.schema)
+        allowed, refused = session.verified(patched, rounds)
         unverified = set(patched) - set(allowed)
         patched = allowed
         errors += refused
     if options.settings.write_baseline:
-        notes.append(_record(checked, options.settings.write_baseline))
+        notes.append(_record(session, checked, options.settings.write_baseline))
         failed = False
     elif options.diff:
         notes += show_diff(patched, checked.sources, colour=_coloured(options))
         failed = bool(patched)
     else:
-        notes += _settled(checked.results, settings)
+        notes += _settled(session, checked)
         piped = next(iter(files.given), None)
         done: set[str] = set()  # real paths of what was written
         if options.fix or options.add_ignore or options.interactive:
@@ -231,7 +209,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             sources = {path: text for path, text in checked.sources.items() if path not in unverified}
             if piped is not None:
                 sources[piped] = files.given[piped]
-            written = _write(patched, sources, options.output_dir, piped, files.roots or ())
+            written = _write(session, patched, sources, options.output_dir, piped, files.roots or ())
             errors += written.failures
             done = {os.path.realpath(path) for path in written.paths if path in patched}
             if piped in patched:
@@ -251,7 +229,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             in_full=_is_in_full(options),
             most=_most(options),
             width=_width(options),
-            drawings=_drawings(kept, settings, options.output_file) if kept and options.output_file else {},
+            drawings=_drawings(kept, session, options.output_file) if kept and options.output_file else {},
         )
         _show(findings, summary, options, growing, to_stderr=bool(piped and (options.fix or options.add_ignore)))
     notes += _left_alone(checked.left_alone, fixing=options.fix or options.interactive or options.diff)
@@ -269,13 +247,13 @@ def _shows_verdicts(options: Options) -> bool:
     return options.output_format in ("full", "html") and not otherwise
 
 
-def _draws(work: list[tuple[Unit, Settings]], options: Options) -> bool:
+def _draws(work: Work, options: Options) -> bool:
     """Whether each job gets a page with its nets drawn: those of a few files, beside a report for the browser in a file."""
     is_page = options.output_format == "html" and options.output_file is not None
-    return is_page and _shows_verdicts(options) and not options.fix and len(work) <= FEW
+    return is_page and _shows_verdicts(options) and not options.fix and len(work) <= MOST_DRAWN
 
 
-def _drawings(kept: list[Kept], settings: SettingsOfPaths, report: str) -> dict[str, str]:
+def _drawings(kept: list[Kept], session: Session, report: str) -> dict[str, str]:
     """Writes the page of each named solver and net beside a report, and gives their names. Raises InputError."""
     from ..report.view.contents import content_of  # only for pages
     from ..report.view.page import render as render_page  # as above
@@ -286,7 +264,7 @@ def _drawings(kept: list[Kept], settings: SettingsOfPaths, report: str) -> dict[
     for number, (path, each) in enumerate(named, 1):
         stem = os.path.splitext(os.path.basename(path))[0]
         page = f"{base}-{number}-{stem}.html" if len(named) > 1 else f"{base}-{stem}.html"
-        write_output(page, render_page(content_of(path, each, settings.of(path))).encode())
+        write_output(page, render_page(content_of(path, each, session.settings.of(path))).encode())
         found[path] = os.path.basename(page)
     return found
 
@@ -372,14 +350,13 @@ def _standard_input(path: str, files: Files, options: Options) -> str:
 
 
 def _run(
-    work: list[tuple[Unit, Settings]],
+    session: Session,
+    work: Work,
     files: Files,
     options: Options,
     bar: Progress,
     print_job: Callable[[Unit, UnitResult], None],
 ) -> list[UnitResult]:
-    if not options.no_cache and any(settings.simulate for _, settings in work):
-        files.results = _results_folder(options.cache_dir)
     if options.interactive:
         from .interactive import fix_as_chosen  # keeps --interactive out of the start
 
@@ -388,57 +365,33 @@ def _run(
             print_job(unit, result)
         return results
     bar.of(len(work))
-    listener = Listener(bar.show, lambda number, result: print_job(work[number][0], result))
     fixes = options.fix or (options.diff and not options.add_ignore)
-    patch = ("unsafe" if options.unsafe_fixes else "safe") if fixes else ""
-    cache = None if patch or options.no_cache else _cache(work, files, options.cache_dir)
-    return run_units(work, files, patch, options.jobs or None, cache=cache, listener=listener)
+    return session.run(
+        work,
+        files,
+        patch=("unsafe" if options.unsafe_fixes else "safe") if fixes else "",
+        jobs=options.jobs or None,
+        progress=bar.show,
+        result=lambda number, result: print_job(work[number][0], result),
+    )
 
 
-def _cache(work: list[tuple[Unit, Settings]], files: Files, named: str | None) -> Cache | None:
-    """The cache for a check, in the folder that the user named or their own; none for a few files, which cost less than it."""
-    if named is None and len(work) <= FEW:
-        return None
-    from ..engine.cache import Cache, is_usable  # only for checks of many files
-
-    folder = _results_folder(named)
-    return Cache(folder) if folder is not None and is_usable(files) else None
-
-
-def _results_folder(named: str | None) -> str | None:
-    """The folder in which results are kept: the one that the user named, or their own."""
-    from ..engine.cache_folder import users_folder  # only if something is kept
-
-    folder = named or users_folder()
-    return None if folder is None else os.path.abspath(folder)
-
-
-def _record(checked: Checked, path: str) -> str:
+def _record(session: Session, checked: Checked, path: str) -> str:
     """Writes what was found into a baseline, and says so. Raises InputError."""
-    from ..engine.baseline import record  # keeps json out of the start
-
-    new = record(path, checked.findings, checked.sources, (result.comparison for result in checked.results))
+    new = session.record(checked, path)
     files = len({key[0] for key in new.counts})
     return f"{path}: {counted(sum(new.counts.values()), 'known finding')} in {counted(files, 'file')}"
 
 
-def _settled(results: list[UnitResult], settings: SettingsOfPaths) -> Iterator[str]:
+def _settled(session: Session, checked: Checked) -> Iterator[str]:
     """A sentence for each baseline that knows more than there is."""
-    comparisons = [result.comparison for result in results if result.comparison is not None]
-    if not comparisons:
-        return
-    from ..engine.baseline import joined, stale  # keeps json out of the start
-
-    comparison = joined(comparisons)
-    for baseline in settings.baselines:
-        gone = stale(baseline, comparison)
-        if gone:
-            named = ", ".join(f"{code} in {os.path.relpath(path)}" for path, code, _ in gone[:3])
-            more = ", …" if len(gone) > 3 else ""
-            yield (
-                f"{baseline.path} knows {counted(len(gone), 'finding')} too many, settled since ({named}{more}):"
-                f" --write-baseline {baseline.path} takes them out"
-            )
+    for baseline, gone in session.settled(checked):
+        named = ", ".join(f"{code} in {os.path.relpath(path)}" for path, code, _ in gone[:3])
+        more = ", …" if len(gone) > 3 else ""
+        yield (
+            f"{baseline.path} knows {counted(len(gone), 'finding')} too many, settled since ({named}{more}):"
+            f" --write-baseline {baseline.path} takes them out"
+        )
 
 
 def _coloured(options: Options) -> bool:
@@ -464,6 +417,7 @@ def _show(
 
 
 def _write(
+    session: Session,
     patched: dict[str, bytes],
     sources: dict[str, bytes],
     output_dir: str | None,
@@ -471,14 +425,13 @@ def _write(
     roots: tuple[str, ...],
 ) -> Written:
     """Writes the patched files; standard input goes to standard output."""
-    from ..engine.writing import write_copies, write_patched  # keeps what writes files out of the start
-    from ..fixes.write import is_inside  # as above
+    from ..fixes.write import is_inside  # keeps what writes files out of the start
 
     if piped is not None:
         sys.stdout.buffer.write(patched.get(piped, sources.get(piped, b"")))
         sys.stdout.buffer.flush()
     on_disk = {path: source for path, source in sources.items() if path != piped and is_inside(path, roots)}
     if not output_dir:
-        return write_patched({path: patched[path] for path in on_disk if path in patched}, on_disk, roots)
+        return session.write({path: patched[path] for path in on_disk if path in patched}, on_disk, roots)
     base = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in on_disk]) if on_disk else ""
-    return write_copies({path: patched.get(path, source) for path, source in on_disk.items()}, output_dir, base)
+    return session.write({path: patched.get(path, source) for path, source in on_disk.items()}, on_disk, roots, output_dir, base)

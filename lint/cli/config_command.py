@@ -8,13 +8,12 @@ from typing import Any
 
 import click
 
-from ..engine.configuring import settings_of_paths
+from ..api import Session
 from ..report.settings_text import as_json, as_toml
 from ..settings.in_force import CommandLine
 from ..settings.settings import PRESETS
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, print_text
-from .from_options import read_schema
 from .help_groups import GroupedCommand
 from .option_types import (
     FILE,
@@ -62,7 +61,7 @@ def config(path: str, output_format: str, **options: Any) -> int:
     for name in ("select", "extend_select", "ignore"):
         options[name] = joined(options[name])
     check_weights(options["from_scratch"], options["weights"])
-    settings = settings_of_paths(CommandLine(**options), read_schema(None))
+    settings = Session(CommandLine(**options)).settings
     explained = settings.explained(path)
     found = settings.config(path)
     if output_format == "json":

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..data.judging import facts_of, sources_of
-from ..data.locations import base_folder
-from ..data.looking import Source, look
-from ..data.source_report import SourceReport
-from ..engine.data_check import check_data, layers_with_data
-from ..engine.opening import Opened
-from ..engine.writing import write_patched
-from ..net import data_facts
+from ..api import Session
 from ..report import FORMATS, Summary, render
-from ..rule.finding import Finding
+from ..settings.in_force import CommandLine
 from ..settings.nearest_files import FACTS_NAME
 from ..source.errors import InputError
 from ..source.wording import counted
 from ..source.workers import cores
-from ..source.write_roots import write_roots
 from .console import (
     EXIT_CLEAN,
     EXIT_FAILED,
@@ -33,7 +25,7 @@ from .console import (
     text_width,
     write_report,
 )
-from .from_options import open_nets
+from .from_options import texts_of
 from .help_groups import GroupedCommand
 from .option_types import (
     FILE,
@@ -54,6 +46,12 @@ from .option_types import (
     select_option,
 )
 from .progress import draw_bar
+
+if TYPE_CHECKING:
+    from ..data.looking import Source
+    from ..data.source_report import SourceReport
+    from ..engine.opening import Opened
+    from ..rule.finding import Finding
 
 
 @click.command(cls=GroupedCommand, short_help="Check the data of nets for NaN, invalid labels and broken images.")
@@ -92,6 +90,7 @@ def inputs(
     color: str,
     exit_zero: bool,
     jobs: int,
+    proto: str | None,
     **options: Any,
 ) -> int:
     """Check the data of a net, or of a solver's nets, for NaN, invalid labels, damaged images and wrong sizes.
@@ -99,28 +98,23 @@ def inputs(
     Reads LMDB, LevelDB, HDF5, image lists, window files and mean files, without locking them or writing to them.
     Rules of family D are applied. Needs the extra `data` (docs/inputs.md). Ctrl-C stops the check and reports what was found so far.
     """
-    opened = open_nets(path, select=joined(select), ignore=joined(ignore), **options)
-    opened.files.roots = write_roots([path])
+    session = Session(CommandLine(select=joined(select), ignore=joined(ignore), **options), proto)
+    opened = session.nets(path, texts_of(path), facts={})
     check_about(select, "inputs", "data")
-    for sentence in opened.missing:
-        complain(f"{path}: {sentence}")
-    written = [source.written for _, _, source in sources_of(opened.nets, "")]
-    if not written:
-        raise InputError(f"{path}: no layer reads data that can be checked")
-    base = base_folder(written, path)
-    sources = [source for _, _, source in sources_of(opened.nets, base)]
-    reports = look(sources, sample=sample, jobs=jobs or cores(), progress=partial(draw_bar, "items"))
+    for problem in opened.missing:
+        complain(f"{path}: {problem.message}")
+    base, reports = session.read_data(opened, sample=sample, jobs=jobs or cores(), progress=partial(draw_bar, "items"))
     patch = ("unsafe" if unsafe_fixes else "safe") if fix else ""
-    opened, findings, fixed, failures = check_data(opened, base, reports, patch=patch)
+    opened, findings, fixed, failures = session.check_data(opened, base, reports, patch=patch)
     for sentence in failures:
         complain(sentence)
     if opened.files.patched:
-        _write(opened)
+        _write(session, opened)
     summary = Summary(
         {**opened.files.sources, **opened.files.patched},
         tuple(one.sentence for one in fixed),
         len(opened.files.patched),
-        tuple(f"{path}: {sentence}" for sentence in opened.missing),
+        tuple(f"{path}: {problem.message}" for problem in opened.missing),
         {finding.place.path: opened.settings.of(finding.place.path).fail_on for finding in findings},
         opened.settings.docs_url,
         width=None if output_file else text_width(),
@@ -129,7 +123,7 @@ def inputs(
     if output_format == "full":
         text += "".join(_line_on(source, report) for source, report in reports.items())
     write_report(text, output_file, has_commands=output_format == "github")
-    status = _status(findings, summary, opened.missing)
+    status = _status(findings, summary, is_whole=not opened.missing)
     if status == EXIT_FINDINGS and exit_zero:
         status = EXIT_CLEAN
     if any(report.interrupted for report in reports.values()):
@@ -138,31 +132,25 @@ def inputs(
     elif write_facts and any(report.cut_short for report in reports.values()):
         complain(f"{write_facts}: not written: a damaged source could not be read to the end")
     elif write_facts:
-        _write_facts(write_facts, opened, base, reports)
+        number = session.write_facts(write_facts, opened, base, reports, time.strftime("%Y-%m-%d"))
+        complain(f"wrote facts about {counted(number, 'source')} to {write_facts}")
     return status
 
 
-def _status(findings: list[Finding], summary: Summary, missing: list[str]) -> int:
-    if missing:
+def _status(findings: list[Finding], summary: Summary, *, is_whole: bool) -> int:
+    if not is_whole:
         return EXIT_FAILED
     return EXIT_FINDINGS if any(map(summary.fails, findings)) else EXIT_CLEAN
 
 
-def _write(opened: Opened) -> None:
-    from ..fixes.bindings import verified  # protobuf, for what is written
-
-    patched, refused = verified(opened.files.patched, opened.files.rounds, opened.files.schema)
-    written = write_patched(patched, opened.files.sources, opened.files.roots or ())
+def _write(session: Session, opened: Opened) -> None:
+    files = opened.files
+    patched, refused = session.verified(files.patched, files.rounds)
+    written = session.write(patched, files.sources, files.roots or ())
     for sentence in written.losses:
         complain(sentence)
     if failures := refused + written.failures:
         raise InputError("; ".join(failures))
-
-
-def _write_facts(path: str, opened: Opened, base: str, reports: dict[Source, SourceReport]) -> None:
-    facts = facts_of(layers_with_data(opened, base, reports), time.strftime("%Y-%m-%d"))
-    data_facts.write_facts(path, facts)
-    complain(f"wrote facts about {counted(len(facts), 'source')} to {path}")
 
 
 def _line_on(source: Source, report: SourceReport) -> str:

@@ -10,23 +10,25 @@ import select
 import signal
 import sys
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..engine.files_in_memory import Files
 from ..engine.fixing import Course
 from ..engine.ignoring import Known, write_suppressions
 from ..engine.running import agree
 from ..engine.unit_check import check_unit
-from ..engine.units import Unit, UnitResult
 from ..fixes.apply import edited, next_round
-from ..fixes.edit import Fix
 from ..proto.named_tuple import NamedTuple
 from ..report import diff, full, shown
 from ..report.colours import paint
-from ..rule.finding import Finding
-from ..settings.settings import Settings
 from ..source.wording import counted
 from .console import complain, print_text, text_width
+
+if TYPE_CHECKING:
+    from ..engine.files_in_memory import Files
+    from ..engine.units import Unit, UnitResult
+    from ..fixes.edit import Fix
+    from ..rule.finding import Finding
+    from ..settings.settings import Settings
 
 ANSWERS = {
     "y": "take this fix",

@@ -7,17 +7,14 @@ from typing import Any
 
 import click
 
-from ..data.counting import count_items
-from ..data.locations import base_folder, shown
-from ..data.probe_files import data_layers
-from ..data.probe_files import probe as make_probe
-from ..moments.graph import Layer
-from ..net.data_facts import source_of
+from ..api import Session
+from ..settings.in_force import CommandLine
 from ..settings.nearest_files import find_facts
 from ..source.errors import InputError, message_of
+from ..source.files import shown
 from ..source.wording import counted
 from .console import EXIT_CLEAN, check_output_folder, complain, print_text, write_output
-from .from_options import open_nets, read_data_facts
+from .from_options import read_data_facts, texts_of
 from .help_groups import GroupedCommand
 from .option_types import FILE, config_options, data_facts_option, dialect_option, proto_option
 
@@ -30,7 +27,7 @@ from .option_types import FILE, config_options, data_facts_option, dialect_optio
 @proto_option
 @data_facts_option
 @config_options
-def probe(path: str, folder: str, data_facts: str | None, force: bool, **options: Any) -> int:
+def probe(path: str, folder: str, data_facts: str | None, force: bool, proto: str | None, **options: Any) -> int:
     """Write a net, a solver and a script that read all data once, to find bad batches.
 
     The net contains the data layers of SOLVER or NET with their transforms, and a loss for each blob that is 0 if all
@@ -38,19 +35,11 @@ def probe(path: str, folder: str, data_facts: str | None, force: bool, **options
     """
     check_output_folder(folder)
     facts = read_data_facts(data_facts or (None if options["isolated"] else find_facts(path)))
-    opened = open_nets(path, facts=facts, **options)
-    for sentence in opened.missing:
-        complain(f"{path}: {sentence}")
-    layers = [layer for net in opened.nets for layer in data_layers(net)]
-    base = base_folder([source for layer in layers if (source := source_of(layer))], path)
-
-    def items_of(layer: Layer) -> int | None:
-        found = count_items(layer, base)
-        known = facts.get(source_of(layer) or "")
-        return found if found is not None else known.items if known is not None else None
-
-    solver = opened.job.solver.message if opened.job is not None else None
-    made = make_probe(opened.file.path, opened.nets, solver, folder, base, items_of)
+    session = Session(CommandLine(**options), proto)
+    opened = session.nets(path, texts_of(path), facts=facts)
+    for problem in opened.missing:
+        complain(f"{path}: {problem.message}")
+    made = session.probe(opened, facts, folder)
     _write(folder, made.files, force)
     length = (
         "one pass over the data" if made.complete else "set max_iter and test_iter, see the comments in solver.prototxt"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from ..api import Session
 from ..settings.in_force import CommandLine
 from .console import EXIT_CLEAN, EXIT_FINDINGS, print_fitted, print_text
-from .from_options import open_job
 from .help_groups import GroupedCommand
 from .option_types import (
     FILE,
@@ -45,7 +45,6 @@ def signal(
     what Caffe would print with debug_info for iteration 0. The exit status is 1 if the training is predicted to fail.
     """
     from ..report.signal_text import as_json, as_text  # keeps json out of the start
-    from ..stability.advice.prediction import prediction_of  # keeps the signal models out of the start
 
     check_weights(from_scratch, weights)
     asked = CommandLine(
@@ -56,8 +55,7 @@ def signal(
         data_facts=data_facts,
         input_shape=input_shape,
     )
-    job = open_job(path, asked)
-    found = prediction_of(job)
+    found = Session(asked).prediction(path)
     if output_format == "json":
         print_text(as_json(found))
     else:

@@ -6,12 +6,9 @@ from functools import partial
 
 import click
 
-from ..data.libraries import library
-from ..data.locations import base_folder
-from ..net.data_facts import source_of
+from ..api import Session
 from ..settings.in_force import CommandLine
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_fitted, print_text, write_output
-from .from_options import open_job
 from .help_groups import GroupedCommand
 from .option_types import (
     FILE,
@@ -80,12 +77,7 @@ def simulate(
     named. The same files give the same answer. The exit status is 1 if the training fails. Needs numpy.
     """
     check_weights(from_scratch, weights)
-    from .. import simulation  # noqa: F401  # says how many threads numpy may use, before it is loaded
-
-    library("numpy", "simulating a training")
     from ..report.simulation_text import as_json, as_text  # keeps json out of the start
-    from ..simulation.caffe_log import caffe_log  # loads numpy
-    from ..simulation.simulating import Plan, simulate  # as above
 
     asked = CommandLine(
         dialect=dialect,
@@ -95,20 +87,15 @@ def simulate(
         data_facts=data_facts,
         input_shape=input_shape,
     )
-    job = open_job(path, asked)
-    sources = (
-        [source for layer in job.train.net.layers if (source := source_of(layer))] if job.train is not None else []
-    )
-    plan = Plan(
+    found, plan, log = Session(asked).simulation(
+        path,
         steps=steps or (_THOROUGH_STEPS if thorough else _STEPS),
         batch=batch if batch is not None or thorough else _BATCH,
         data=data or ("real" if thorough else "made"),
         seeds=seeds,
         budget=budget,
-        base=base_folder(sources, path),
+        progress=partial(draw_bar, "steps"),
     )
-    found = simulate(job, plan, partial(draw_bar, "steps"))
-    log = caffe_log(job, found.courses[0]) if found.courses else ""
     if log_output is not None and log:
         write_output(log_output, log.encode("utf-8", "surrogateescape"))
     if output_format == "log" and log:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 import click
 
-from ..engine.configuring import settings_of_paths
-from ..engine.files_in_memory import Files
+from .. import api
 from ..settings.in_force import CommandLine
 from ..source.errors import message_of
-from ..source.write_roots import write_roots
 from .console import EXIT_CLEAN, UsageError, complain, write_output
-from .from_options import read_schema
+from .from_options import texts_of
 from .help_groups import GroupedCommand
 from .option_types import (
     FILE,
@@ -59,22 +56,15 @@ def view(
     With --log, also the curves of the runs and, if they have debug_info, the signal of each layer over the iterations. Without
     a solver or net, the page shows the net that Caffe printed into the log. The page needs no network and can be sent as it is.
     """
-    from ..report.view.contents import view_content  # with json and the readers of logs
-    from ..report.view.page import render  # as above
-
     if path is None and not logs:
         raise UsageError("name a solver or a net, or a log with --log")
     if logs.count("-") + (path == "-") > 1:
         raise UsageError("standard input can be read once only")
     check_weights(options["from_scratch"], options["weights"])
-    settings = settings_of_paths(CommandLine(**options), read_schema(proto))
-    main = path if path is not None else logs[0]
-    files = Files(settings.schema, settings.of(main).dialect)
-    files.roots = write_roots((main if main != "-" else ".", options["deploy"]))
-    if path == "-":
-        files.add(path, sys.stdin.buffer.read())
-    target = output_file or _page_of(main)
-    write_output(target, render(view_content(path, files, settings, logs)).encode())
+    texts = texts_of(path) if path is not None else {}
+    page = api.view(path, logs=logs, settings=CommandLine(**options), texts=texts, proto=proto)
+    target = output_file or _page_of(path if path is not None else logs[0])
+    write_output(target, page.encode())
     complain(f"written: {target}")
     if opens:
         _open(target)

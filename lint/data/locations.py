@@ -30,9 +30,3 @@ def _folders(near: str) -> list[str]:
         folder = os.path.dirname(folder)
         folders.append(folder)
     return folders
-
-
-def shown(path: str) -> str:
-    """Return a path relative to the working directory if it is inside, otherwise unchanged."""
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..proto.named_tuple import NamedTuple
@@ -12,16 +12,14 @@ from ..rule.finding import Finding, Fixed
 from ..settings.in_force import SettingsOfPaths
 from ..settings.settings import Settings
 from ..source.wording import counted
-from ..source.write_roots import write_roots
 from .files_in_memory import Files
 from .grouping import find_units
 from .units import LeftAlone, Unit, UnitResult, path_order
 
 if TYPE_CHECKING:
-    from ..source.files import SourceFile
+    from ..fixes.changes import Round
     from ..source.repository_proto import KnownName
 
-NOTHING_BEFORE: Mapping[str, SourceFile] = {}
 Runner = Callable[[list[tuple[Unit, Settings]], Files], list[UnitResult]]
 
 
@@ -45,24 +43,10 @@ class Checked(NamedTuple):
     notes: list[str]
     left_alone: dict[str, LeftAlone]
 
-
-def open_texts(
-    paths: Sequence[str],
-    texts: Mapping[str, bytes],
-    settings: SettingsOfPaths,
-    before: Mapping[str, SourceFile] = NOTHING_BEFORE,
-) -> Files:
-    """Return the files of a check of paths, with texts that replace those on disk.
-
-    Trees of `before`, files that were read for another check, are used if their texts are the same. Files may be changed only where
-    the paths that stand for files on disk allow it. Raises ConfigError.
-    """
-    files = Files(settings.schema, settings.of(paths[0] if paths else ".").dialect)
-    files.roots = write_roots(path for path in paths if os.path.lexists(path))
-    files.before = before
-    for path, text in texts.items():
-        files.add(path, text)
-    return files
+    @property
+    def rounds(self) -> dict[str, tuple[Round, ...]]:
+        """The rounds of fixes that led to the patched files, by path."""
+        return {path: passed for result in self.results for path, passed in result.rounds.items()}
 
 
 def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths, run: Runner) -> Checked:

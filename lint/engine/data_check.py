@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..data.judging import LayerData, subjects
-from ..data.looking import Source
+from ..data.judging import LayerData, facts_of, sources_of, subjects
+from ..data.locations import base_folder
+from ..data.looking import Source, look
 from ..data.source_report import SourceReport
 from ..fixes.apply import next_round
+from ..net.data_facts import DataFacts
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Fixed
 from ..rule.suppressed import suppressing
+from ..source.errors import InputError
 from .explaining import explained
 from .fixing import MAX_ROUNDS, Course
 from .opening import Opened, nets_of
@@ -32,7 +35,27 @@ class DataChecked(NamedTuple):
     failures: list[str]
 
 
-def layers_with_data(opened: Opened, base: str, reports: Reports) -> list[LayerData]:
+def read_sources(
+    opened: Opened, *, sample: int | None, jobs: int, progress: Callable[[int, int], None]
+) -> tuple[str, Reports]:
+    """Read the sources of nets, or `sample` items of each, in `jobs` processes.
+
+    Return the folder that their paths begin in, and a report on each. Raises InputError if there is none.
+    """
+    written = [source.written for _, _, source in sources_of(opened.nets, "")]
+    if not written:
+        raise InputError(f"{opened.file.path}: no layer reads data that can be checked")
+    base = base_folder(written, opened.file.path)
+    sources = [source for _, _, source in sources_of(opened.nets, base)]
+    return base, look(sources, sample=sample, jobs=jobs, progress=progress)
+
+
+def facts_about(opened: Opened, base: str, reports: Reports, date: str) -> DataFacts:
+    """Return facts about the sources that were read on a date."""
+    return facts_of(_layers_with_data(opened, base, reports), date)
+
+
+def _layers_with_data(opened: Opened, base: str, reports: Reports) -> list[LayerData]:
     """Return the data layers whose sources were read, with paths relative to `base`."""
     return subjects(opened.nets, opened.job, base, reports)
 
@@ -58,7 +81,7 @@ def check_data(opened: Opened, base: str, reports: Reports, *, patch: str = "") 
 def _findings(opened: Opened, base: str, reports: Reports) -> list[Finding]:
     on = RulesOfPaths(opened.settings, "inputs")
     found: dict[tuple[Any, ...], Finding] = {}
-    for subject in layers_with_data(opened, base, reports):
+    for subject in _layers_with_data(opened, base, reports):
         own = on.of(subject.net.file.path)
         for rule in on.by_subject({opened.file.path, subject.net.file.path}).get("inputs", ()):
             for hit in rule.check(subject, **own.options(rule)):

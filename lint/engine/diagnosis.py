@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..proto.named_tuple import NamedTuple
 from ..rule.registry import all_rules
+from ..settings.settings import Settings
 from ..training_log.causes import HIGH, MEDIUM, UNEXPLAINED, Diagnosed
 from ..training_log.evidence import Evidence
 from ..training_log.runs import Run
 from ..training_log.same_training import Comparison, compare
+from .selection import codes_of_subject
 
 if TYPE_CHECKING:
     from ..net.job import Job
@@ -31,6 +34,31 @@ _EXPLAINS = {
 _MISSING_LINES = "T405"  # missing-debug-info
 # A probe does not learn: it can only show bad input, or that Caffe stopped.
 _OF_PROBES = ("T101", "T501", "T502")
+
+
+class Judged(NamedTuple):
+    """What is known of the runs of a log: the causes of what went wrong, the most likely one of the last run first.
+
+    `compared` says by the number of a run how it differs from the solver and its nets, if there are any. `is_log` is False for a
+    text in which nothing of a training was found.
+    """
+
+    causes: list[Diagnosed]
+    compared: Mapping[int, Comparison]
+    is_log: bool
+
+
+def judge(runs: list[Run], settings: Settings, job: Job | None = None) -> Judged:
+    """Diagnose the runs of a log as settings say; those that are of the job as it is now, together with it."""
+    compared = comparisons(runs, job) if job is not None else {}
+    others = [number for number, comparison in compared.items() if not comparison.is_same]
+    found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options, others=others)
+    causes = [each._replace(severity=settings.severities.get(each.code, each.severity)) for each in found]
+    return Judged(
+        [each for each in causes if each.is_sure(settings.min_confidence)],
+        compared,
+        bool(found) or any(run.recognised for run in runs),
+    )
 
 
 def diagnose(

@@ -63,6 +63,27 @@ def run_units(
     return [results[number] for number in range(len(work))]
 
 
+class Kept(NamedTuple):
+    """A checked unit with the files as they were checked, in which its jobs and nets are."""
+
+    unit: Unit
+    files: Files
+    result: UnitResult
+
+
+def keeping(kept: list[Kept]) -> Callable[[Work, Files], list[UnitResult]]:
+    """Return what runs units in this process, and keeps each with what it was checked with."""
+
+    def run(work: Work, files: Files) -> list[UnitResult]:
+        for unit, settings in work:
+            plugins.load(settings.plugins)
+            own = files.release(unit, settings)
+            kept.append(Kept(unit, own, own.result(check_unit(unit, own, settings), (), [])))
+        return [each.result for each in kept]
+
+    return run
+
+
 def _check_units(
     work: Work, files: Files, jobs: int | None, cache: Cache | None, listener: Listener
 ) -> dict[int, UnitResult]:
@@ -73,7 +94,9 @@ def _check_units(
     following = next(unheard, None)
     check = partial(_check_unit, work, files, keeps=cache is not None)
     try:
-        for number, result in _each(check, work, left, files, jobs, lambda done: listener.progress(len(work) - len(left) + done)):
+        for number, result in _each(
+            check, work, left, files, jobs, lambda done: listener.progress(len(work) - len(left) + done)
+        ):
             results[number] = result
             if cache is not None:
                 cache.add(work[number][0], files, work[number][1], result)
@@ -197,7 +220,9 @@ def _each(
     while len(done) < len(numbers):
         left = [number for number in numbers if number not in done]
         try:
-            for place, result in spread(partial(_run_in_process, run, left), len(left), processes, lambda: progress(len(done))):
+            for place, result in spread(
+                partial(_run_in_process, run, left), len(left), processes, lambda: progress(len(done))
+            ):
                 done.add(left[place])
                 yield left[place], result
         except WorkerDied as death:  # the others are begun again where they were

@@ -20,7 +20,8 @@ from ..source.visible import visible
 from ..source.wording import counted
 from ..training_log.causes import Diagnosed
 from ..training_log.evidence import Evidence
-from ..training_log.remarks import CANNOT_TELL
+from ..training_log.log_repair import next_step
+from ..training_log.remarks import CANNOT_TELL, normal, unjudged
 from ..training_log.runs import Run
 from ..training_log.symptoms import Seen
 from . import Summary, shown
@@ -47,6 +48,25 @@ class Report(NamedTuple):
     notes: list[Seen]
     unjudged: str
     files: Summary
+
+
+def report_on(
+    path: str,
+    runs: list[Run],
+    found: list[Diagnosed],
+    places: dict[int, tuple[Place, ...]],
+    fixes: list[str],
+    files: Summary,
+    *,
+    fixed: bool,
+    of_all_rules: bool,
+) -> Report:
+    """Return the report on the runs of a log, with what is normal in the last one; `of_all_rules`: none were left out on request."""
+    last = [
+        seen for run in runs[-1:] for seen in normal(Evidence(run), [each for each in found if each.run == run.number])
+    ]
+    unknown = "" if found else unjudged(runs, is_sure=of_all_rules)
+    return Report(path, runs, found, places, fixes, fixed, next_step(found), last, unknown, files)
 
 
 def render(format: str, report: Report, *, colour: bool = False) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..api import Stability
 from ..fixes.fields import number_text
 from ..moments.graph import Layer
 from ..moments.shapes import describe
 from ..net.costs import multiply_adds, total
-from ..net.job import NetInPhase
 from ..proto.field_notes import note_on
 from ..proto.message import Message
 from ..proto.named_tuple import NamedTuple
@@ -26,6 +26,9 @@ from ..source.files import SourceFile
 from ..source.wording import counted
 from .occurrences import BLOB, LAYER, Occurrence
 from .outline import layers_at
+
+if TYPE_CHECKING:
+    from ..net.job import NetInPhase
 
 MOST_NAMED = 12
 # Fields of solvers on which the learning rate depends.

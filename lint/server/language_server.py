@@ -20,8 +20,7 @@ from pygls import uris
 from pygls.lsp.server import LanguageServer
 from pygls.protocol.language_server import LanguageServerProtocol, lsp_method
 
-from ..api import InputError, Stability
-from ..engine.cache_folder import users_folder
+from ..api import InputError, Keeping, Stability
 from ..fixes.fields import string_text
 from ..fixes.write import write_whole
 from ..report.rule_page import Printed, markdown
@@ -276,7 +275,7 @@ class Server(LanguageServer):
     def page_of(self, code: str, path: str) -> str | None:
         """Return the address of a rule's page: on the website that the settings name, else a copy in the user's folder."""
         try:
-            docs = self.project.settings().of(path).docs_url
+            docs = self.project.session().settings.of(path).docs_url
         except InputError:
             docs = None
         return f"{docs.rstrip('/')}/rules/{code}.html" if docs else local_page(code)
@@ -348,7 +347,7 @@ def local_page(code: str) -> str | None:
     """Return the address of a rule's page in the user's cache folder, where it is written first; None if there is no place."""
     if code not in _PAGES:
         _PAGES[code] = None
-        folder = users_folder()
+        folder = Keeping().folder()
         rule = all_rules().get(code)
         if folder is not None and rule is not None:
             target = os.path.join(folder, "rules", version("caffe-lint"), f"{code}.md")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from ..net.job import NetInPhase
 from ..proto.message import Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Scalar
 from ..source.files import SourceFile
+
+if TYPE_CHECKING:
+    from ..net.job import NetInPhase
 
 BLOB, LAYER, PARAM, STAGE = "blob", "layer", "parameter", "stage"
 _INLINE_NETS = ("net_param", "train_net_param", "test_net_param")

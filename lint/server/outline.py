@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from lsprotocol.types import DocumentSymbol, FoldingRange, FoldingRangeKind, InlayHint, InlayHintKind, Range, SymbolKind
 
 from ..moments.graph import Layer
 from ..moments.shapes import Shape, describe
-from ..net.job import NetInPhase
 from ..proto.message import Message
 from ..proto.tree import Block, Field, ListValue, Scalar
 from ..source.files import SourceFile
 from .cursor import TOKENS
 from .positions import Positions, as_text
+
+if TYPE_CHECKING:
+    from ..net.job import NetInPhase
 
 MOST_SYMBOLS = 20_000
 

@@ -9,27 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from ..api import InputError, Stability, stability_of_job
-from ..engine import plugins
-from ..engine.checking import Checked, Runner, check_paths, open_texts
-from ..engine.configuring import settings_of_paths
-from ..engine.files_in_memory import Files, nets_for
-from ..engine.fixing import with_fixes
-from ..engine.running import Work, run_units
-from ..engine.unit_check import check_unit
-from ..engine.units import UnitResult
-from ..fixes.changes import FixRejected
+from ..api import InputError, Session, Stability, stability_of_job
 from ..fixes.edit import Fix
-from ..net.job import Job, NetInPhase, SolverFile
 from ..proto.named_tuple import NamedTuple
 from ..proto.schema import caffe_schema
 from ..rule.finding import Finding
-from ..settings.in_force import CommandLine, SettingsOfPaths
+from ..settings.in_force import CommandLine
 from ..source.disk_caches import forget_disk
 from ..source.files import SourceFile, net_references, read_source, shown
 from ..source.opener import Unreadable, real_path
 from ..source.solver_index import mentions_of
+
+if TYPE_CHECKING:
+    from ..engine.checking import Checked, Runner
+    from ..engine.running import Kept
+    from ..net.job import Job, NetInPhase
 
 MOST_SOLVERS = 16  # that name a net, and are checked with it while it is edited
 KEPT_BYTES = 20_000_000  # of the texts whose trees are kept
@@ -70,21 +66,21 @@ class Project:
         self.texts: dict[str, bytes] = {}
         self._kept: dict[str, SourceFile] = {}  # the longest unused first
         self._views: dict[str, tuple[tuple[int, ...], View]] = {}
-        self._settings: dict[bool, SettingsOfPaths] = {}
+        self._sessions: dict[bool, Session] = {}
 
     def forget(self) -> None:
         """Forget what was read of the disk: files may have changed."""
         forget_disk()
-        self._settings.clear()
+        self._sessions.clear()
         self._views.clear()
         self._kept = {path: file for path, file in self._kept.items() if path in self.texts}
 
-    def settings(self, *, with_stability: bool = True) -> SettingsOfPaths:
+    def session(self, *, with_stability: bool = True) -> Session:
         """Return the settings for each path, with or without the rules that simulate trainings."""
-        if with_stability not in self._settings:
+        if with_stability not in self._sessions:
             ignore = self.asked.ignore if with_stability else (*self.asked.ignore, ON_STABILITY)
-            self._settings[with_stability] = settings_of_paths(self.asked._replace(ignore=ignore), caffe_schema())
-        return self._settings[with_stability]
+            self._sessions[with_stability] = Session(self.asked._replace(ignore=ignore))
+        return self._sessions[with_stability]
 
     def file(self, path: str) -> SourceFile:
         """Return the file at a path as the editor or the disk has it. Raises Unreadable and ConfigError."""
@@ -92,7 +88,7 @@ class Project:
         source = self.texts.get(path)
         if source is None:
             source = known.source if known is not None else read_source(path)
-        dialect = self.settings().of(path).dialect
+        dialect = self.session().settings.of(path).dialect
         if known is None or known.source != source or known.asked_dialect != dialect:
             known = SourceFile(path, source, caffe_schema(), dialect)
         self._kept[path] = known
@@ -132,22 +128,23 @@ class Project:
     def view(self, path: str) -> View:
         """Return the jobs and nets of a file, built once for each text. Raises InputError."""
         paths = self.together(path)
-        files = open_texts(paths, self.texts, self.settings(), self._kept)
+        session = self.session()
+        files = session.files(paths, self.texts, before=self._kept)
         for each in paths:
             self.file(each)  # keeps their trees
         key = tuple(id(self._kept[each]) for each in self._kept)
         known = self._views.pop(path, None)
         if known is None or known[0] != key:
-            jobs, nets = [], []
-            settings = self.settings()
+            jobs: list[Job] = []
+            nets: list[NetInPhase] = []
             for each in paths:
-                file = files.get(each)
-                builder = nets_for(files, settings.of(each))
-                if file.kind == "solver":
-                    jobs.append(builder.job(SolverFile(file, settings.of(each).caffe_version), None))
-                    nets += [*jobs[-1].nets, *filter(None, (jobs[-1].deploy,))]
-                elif file.kind == "net" and not any(net.file.path == each for net in nets):
-                    nets += builder.alone(file)
+                if files.get(each).kind not in ("solver", "net") or any(net.file.path == each for net in nets):
+                    continue
+                opened = session.nets_among(each, files)
+                nets += opened.nets
+                if opened.job is not None:
+                    jobs.append(opened.job)
+                    nets += filter(None, (opened.job.deploy,))
             for built in nets:
                 if built.file.path not in self.texts:
                     self._kept.setdefault(built.file.path, built.file)
@@ -159,21 +156,28 @@ class Project:
 
     def check(self, path: str, *, with_stability: bool) -> Found:
         """Check a file with those that belong to it. Raises InputError."""
-        return self._found(self._checked(self.together(path), with_stability=with_stability, runner=_with_trees))
+        kept: list[Kept] = []
+        session = self.session(with_stability=with_stability)
+        found = self._found(self._checked(self.together(path), session, session.keeping_files(kept)))
+        for each in kept:
+            each.files.take_nets_apart()
+        return found
 
     def check_folders(self, folders: Iterable[str]) -> Found:
         """Check all solvers and nets below folders, and all texts of the editor. Raises InputError."""
-        found = self._found(self._checked((*folders, *self.texts), with_stability=True, runner=partial(run_units, patch="", jobs=1)))
-        bare = {path: tuple(finding._replace(fix=None) for finding in listed) for path, listed in found.findings.items()}
+        session = self.session()
+        found = self._found(self._checked((*folders, *self.texts), session, session.run))
+        bare = {
+            path: tuple(finding._replace(fix=None) for finding in listed) for path, listed in found.findings.items()
+        }
         return found._replace(findings=bare)
 
-    def _checked(self, paths: tuple[str, ...], *, with_stability: bool, runner: Runner) -> Checked:
-        settings = self.settings(with_stability=with_stability)
+    def _checked(self, paths: tuple[str, ...], session: Session, runner: Runner) -> Checked:
         for path in self.texts:
             self.file(path)  # keeps their trees
-        files = open_texts(paths, self.texts, settings, self._kept)
+        files = session.files(paths, self.texts, before=self._kept)
         files.with_verdicts = False
-        return check_paths(paths, files, settings, runner)
+        return session.check(paths, files, runner)
 
     def _found(self, checked: Checked) -> Found:
         by_path: dict[str, list[Finding]] = {path: [] for path in checked.sources}
@@ -192,32 +196,26 @@ class Project:
         before = self.asked
         if select:
             self.asked = before._replace(select=select, extend_select=())
-            self._settings.clear()
+            self._sessions.clear()
         try:
-            runner = partial(run_units, patch="unsafe" if unsafe else "safe", jobs=1)
-            checked = self._checked(self.together(path), with_stability=not select, runner=runner)
+            session = self.session(with_stability=not select)
+            runner = partial(session.run, patch="unsafe" if unsafe else "safe")
+            checked = self._checked(self.together(path), session, runner)
         finally:
             if select:
                 self.asked = before
-                self._settings.clear()
-        rounds = {name: passed for result in checked.results for name, passed in result.rounds.items()}
+                self._sessions.clear()
         patched = {name: text for name, text in checked.patched.items() if name == path}
         if not patched:
             return None
-        from ..fixes.bindings import verified  # protobuf, for what is fixed
-
-        allowed, refused = verified(patched, rounds, caffe_schema())
+        allowed, refused = session.verified(patched, checked.rounds)
         if refused:
             raise InputError(refused[0])
         return allowed[path]
 
     def verified(self, fix: Fix) -> bool:
         """Whether the fix of a finding changes what it says and nothing else. Raises Unreadable."""
-        try:
-            with_fixes(self.file(fix.path), [fix])
-        except FixRejected:
-            return False
-        return True
+        return self.session().is_sound(self.file(fix.path), fix)
 
     def stability(self, path: str) -> Stability | None:
         """Return what is predicted of the training of a solver, or of a net that a solver names; None without a job."""
@@ -226,14 +224,3 @@ class Project:
             return None
         found = stability_of_job(job)  # with dictionaries, which can be sent to another process
         return found._replace(sizes=dict(found.sizes), gradients=dict(found.gradients), updates=dict(found.updates))
-
-
-def _with_trees(work: Work, files: Files) -> list[UnitResult]:
-    """Check units here, and keep the trees of the files for what is done with the fixes."""
-    results = []
-    for unit, settings in work:
-        plugins.load(settings.plugins)
-        own = files.release(unit, settings)
-        results.append(own.result(check_unit(unit, own, settings), (), []))
-        own.take_nets_apart()
-    return results

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
-from ..proto.binder import Message
+from ..proto.binder import Message, nearest_name
 from ..proto.named_tuple import NamedTuple
+from ..source.errors import InputError
 from .schedule import POLICIES, Policy, learning_rate, warm_up_ends
 
 # Up to this many steps are shown one by one; a run with more is shown by its quarters.
@@ -59,6 +61,30 @@ class Course(NamedTuple):
                 else:
                     found.append(Fault(row.fault, row.iteration, last))
         return tuple(found)
+
+
+class Schedule(NamedTuple):
+    """The learning rate of a solver over a run, and in each iteration: None if it is unknown."""
+
+    course: Course
+    rate: Callable[[int], float | None]
+
+
+def schedule_of(path: str, solver: Message, iterations: int | None = None) -> Schedule:
+    """Return the schedule of the solver at a path over a run: of so many iterations, by default those that it says.
+
+    Raises InputError if the solver does not say how long it is, or if its policy is unknown.
+    """
+    length = iterations or solver["max_iter"]
+    if length <= 0:
+        raise InputError(f"{path}: the solver does not say how long the run is (max_iter): give --iterations")
+    found = course(solver, length)
+    if found is None:
+        written = solver["lr_policy"]
+        nearest = nearest_name(written, list(POLICIES))
+        what = f"unknown lr_policy '{written}'" if written else "the solver has no lr_policy"
+        raise InputError(f"{path}: {what}" + (f"; did you mean '{nearest}'?" if nearest else ""))
+    return Schedule(found, partial(learning_rate, solver))
 
 
 def differ_much(rates: Sequence[float]) -> bool:

@@ -9,26 +9,19 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from ...engine import plugins
-from ...engine.checking import Runner, check_paths
-from ...engine.diagnosis import comparisons, diagnose
+from ...engine.diagnosis import judge
 from ...engine.files_in_memory import Files
 from ...engine.opening import missing_nets
-from ...engine.running import Work
-from ...engine.selection import codes_of_subject
-from ...engine.unit_check import check_unit
-from ...engine.units import Unit, UnitResult
+from ...engine.running import Kept, keeping
+from ...engine.session import Session
 from ...net.job import Job, NetInPhase
-from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Finding
-from ...settings.in_force import SettingsOfPaths
 from ...settings.settings import Settings
 from ...solver.rate_course import course, differ_much, fault_of
 from ...solver.schedule import learning_rate
 from ...source.opener import Unreadable
 from ...source.visible import visible
 from ...training_log.evidence import Evidence
-from ...training_log.log_reader import read_log
 from ...training_log.runs import Run
 from .. import lines_of, shown
 from ..diff import patch_lines
@@ -117,41 +110,20 @@ class ViewContent(TypedDict):
     notes: list[str]
 
 
-class Kept(NamedTuple):
-    """A checked unit with the files as they were checked, in which its jobs and nets are."""
-
-    unit: Unit
-    files: Files
-    result: UnitResult
-
-
-def keeping(kept: list[Kept]) -> Runner:
-    """Return what runs units in this process, and keeps each with what it was checked with."""
-
-    def run(work: Work, files: Files) -> list[UnitResult]:
-        for unit, settings in work:
-            plugins.load(settings.plugins)
-            own = files.release(unit, settings)
-            kept.append(Kept(unit, own, own.result(check_unit(unit, own, settings), (), [])))
-        return [each.result for each in kept]
-
-    return run
-
-
-def view_content(path: str | None, files: Files, settings: SettingsOfPaths, logs: Sequence[str] = ()) -> ViewContent:
+def view_content(path: str | None, files: Files, session: Session, logs: Sequence[str] = ()) -> ViewContent:
     """What the page shows of a solver or a net, and of logs. Without a path, it is what the first log says of its net.
 
-    Raises ConfigError, and InputError for what cannot be read.
+    Raises InputError for what cannot be read.
     """
-    read = [(log, read_log(log)) for log in logs]
+    read = [(log, session.read_log(log)) for log in logs]
     if path is None:
-        return _of_logs(read, settings.of(logs[0]))
+        return _of_logs(read, session.settings.of(logs[0]))
     kept: list[Kept] = []
-    checked = check_paths((path,), files, settings, keeping(kept))
+    checked = session.check((path,), files, keeping(kept))
     said = [*checked.errors, *checked.notes]
     if not kept:
         raise Unreadable(path, (said or ["neither a solver nor a net"])[0].removeprefix(f"{path}: "))
-    return content_of(path, kept[0], settings.of(path), read, said)
+    return content_of(path, kept[0], session.settings.of(path), read, said)
 
 
 def content_of(
@@ -167,7 +139,7 @@ def content_of(
     prediction = _prediction(job)
     findings = _in_order(result.findings)
     texts = {name: b"" if own.is_outside(name) else source for name, source in result.sources.items()}
-    missing = [message for _, message in missing_nets(job)] if job is not None else []
+    missing = [problem.message for problem in missing_nets(job)] if job is not None else []
     return {
         "version": VERSION,
         "title": visible(plain_text(path)),
@@ -334,17 +306,15 @@ def _runs(read: Sequence[tuple[str, list[Run]]], job: Job | None, settings: Sett
     number = sum(len(runs) for _, runs in read)
     titles = _titles([log for log, _ in read])
     for log, runs in read:
-        compared = comparisons(runs, job) if job is not None else {}
-        others = [each for each, comparison in compared.items() if not comparison.is_same]
-        found = diagnose(runs, job, codes=codes_of_subject(settings, "log"), options=settings.options, others=others)
+        judged = judge(runs, settings, job)
         for run in runs:
-            comparison = compared.get(run.number)
+            comparison = judged.compared.get(run.number)
             note = comparison.sentence(log, job.solver.file.path) if comparison is not None and job is not None else ""
             yield run_content(
                 log,
                 titles[log],
                 run,
-                found,
+                judged.causes,
                 note=note,
                 several=len(runs) > 1,
                 most_values=MOST_VALUES // max(1, number),
