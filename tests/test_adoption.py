@@ -343,6 +343,19 @@ def test_the_function_of_the_spark_job_finds_what_the_program_finds() -> None:
     assert found == expected
 
 
+def test_the_spark_job_finds_nothing_on_the_disk_of_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = module_of(CHECKOUT / "examples" / "fleets" / "job.py")
+    solver = b'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 9\nsnapshot_prefix: "s"\n'
+    expected = list(job.findings_of("r", {"r/solver.prototxt": solver}))
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "net.prototxt").write_text(NET)
+    (tmp_path / "net.prototxt").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+    found = list(job.findings_of("r", {"r/solver.prototxt": solver}))
+    assert "net.prototxt" in " ".join(row[8] for row in expected)  # not found
+    assert found == expected
+
+
 def test_what_the_spark_job_cannot_check_is_a_row_without_a_code() -> None:
     job = module_of(CHECKOUT / "examples" / "fleets" / "job.py")
     rows = list(job.findings_of("r", {"r/net.prototxt": b"\0\1\2" * 100, "r/other.prototxt": NET.encode()}))

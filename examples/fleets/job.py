@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from caffe_lint import api
@@ -35,7 +37,8 @@ def findings_of(repository: str, texts: Mapping[str, bytes]) -> Iterator[Finding
     without a code, so that one repository does not stop the others.
     """
     try:
-        report = api.check(texts, settings=api.Settings(isolated=True), texts=texts, verdicts=False)
+        with _empty_folder():
+            report = api.check(texts, settings=api.Settings(isolated=True), texts=texts, verdicts=False)
     except Exception as error:  # a row for whoever looks into it
         yield repository, "", 0, 0, "", "", "", "", f"{type(error).__name__}: {error}", False
         return
@@ -56,6 +59,18 @@ def findings_of(repository: str, texts: Mapping[str, bytes]) -> Iterator[Finding
             one.message,
             is_fixable,
         )
+
+
+@contextmanager
+def _empty_folder() -> Iterator[None]:
+    """Work in an empty folder: a solver may name files that lie where a training is started, and the worker's have no part in it."""
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
 
 
 def files_in(spark: SparkSession, source: str) -> DataFrame:
