@@ -170,13 +170,20 @@ def patched_on_disk(
     return _patched(_check_on_disk(paths, lambda work, files: run_units(work, files, patch, 1), select, simulate=simulate))
 
 
-def interactively_patched_on_disk(*paths: str, unsafe: bool = False) -> dict[str, bytes]:
+def interactively_patched_on_disk(
+    *paths: str, unsafe: bool = False, select: tuple[str, ...] = (), simulate: bool = False
+) -> dict[str, bytes]:
     """The same with `--interactive`, if the answer to each question is yes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("caffe_lint.cli.interactive.print_text", lambda text: None)
         patch.setattr("caffe_lint.cli.interactive._read", lambda question: "y")
         return _patched(
-            _check_on_disk(paths, lambda work, files: fix_as_chosen(work, files, unsafe=unsafe, colour=False))
+            _check_on_disk(
+                paths,
+                lambda work, files: fix_as_chosen(work, files, unsafe=unsafe, colour=False),
+                select,
+                simulate=simulate,
+            )
         )
 
 

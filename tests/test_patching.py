@@ -177,6 +177,18 @@ def test_fixes_of_a_unit_that_undo_each_other_are_not_made_and_the_others_are(mo
         assert (list(good.values()), refused) == ([text] if result.patched else [], [])
 
 
+def test_a_file_whose_fixes_undo_each_other_counts_as_not_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check_it(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
+        changes = ((b"# a\n", b"# b\n"), (b"# b\n", b"# a\n"))
+        return [one for change in changes for one in _finding(files, "net.prototxt", "X1", *change)]
+
+    monkeypatch.setattr("caffe_lint.engine.fixing.check_unit", check_it)
+    files = Files(caffe_schema(), None)
+    files.add("net.prototxt", b"# a\n" + DATA.encode())
+    result = fix_unit(Unit(("net.prototxt",), None), files, Settings(), unsafe=False)
+    assert (result.patched, result.fixed, result.errors) == ({}, (), [])
+
+
 def test_a_fix_that_changes_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "caffe_lint.engine.fixing.check_unit", lambda unit, files, settings: list(_finding(files, "n", "X1", b"data", b"data"))

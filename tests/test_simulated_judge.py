@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import platform
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("numpy", reason="the simulator needs numpy")
 
-from harness import check_files, fix_files, patched_on_disk, run_in_memory
+from harness import check_files, fix_files, interactively_patched_on_disk, patched_on_disk, run, run_in_memory
 from test_log_diagnosis import NAN, falling, log_of, rising, values
 from test_log_diagnosis import NET as LOG_NET
 from test_log_diagnosis import SOLVER as LOG_SOLVER
@@ -24,14 +27,16 @@ from caffe_lint.moments.blob_facts import BlobFacts
 from caffe_lint.net.data_facts import SourceFacts
 from caffe_lint.net.job import Job, SolverFile
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.report import diff
 from caffe_lint.rule.finding import Finding
 from caffe_lint.settings.settings import Settings
 from caffe_lint.simulation import for_rules
+from caffe_lint.stability.advice import trying
 from caffe_lint.stability.advice.patches import changed
 from caffe_lint.stability.advice.trying import failure_of_patch
 from caffe_lint.stability.computed import stability_of
 from caffe_lint.stability.signal.features import Trial
-from caffe_lint.stability.verdict.simulated import Effort, Simulated, SimulatedCourse
+from caffe_lint.stability.verdict.simulated import FOR_VERDICT, Effort, Simulated, SimulatedCourse
 
 DIGITS = SourceFacts("lmdb", 6000, {"data": BlobFacts((1, 8, 8), 0.0, 1.0, 0.3, 0.35, 0.3)}, (0.0, 9.0), {})
 FACTS = {"train": DIGITS}
@@ -226,6 +231,113 @@ def test_every_path_gives_the_same_bytes(tmp_path: Path) -> None:
     assert {name: text.decode() for name, text in together.items()} == fixed(texts(between=AUX))
 
 
+def cores() -> list[str]:
+    """Kinds of processors for which OpenBLAS has code that this one can run."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return ["ARMV8", "NEOVERSEN1"]
+    try:
+        can = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        can = set()
+    return ["Nehalem", *(core for core, flag in (("Haswell", "avx2"), ("SkylakeX", "avx512f")) if flag in can)]
+
+
+def test_every_option_and_processor_writes_or_shows_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "jobs"
+    (folder / ".git").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    before = {name: text.encode() for name, text in texts("20").items()}
+    (folder / "caffe-lint.data.json").write_text(FACTS_FILE)
+
+    def start_again() -> None:
+        for name, text in before.items():
+            (folder / name).write_bytes(text)
+
+    start_again()
+    options = ("--simulate", "--from-scratch", "--select", "G", "--cache-dir", str(tmp_path / "kept"))
+    run(folder, "solver.prototxt", "--fix", *options)  # with nothing kept, and below with what this kept
+    after = {name: (folder / name).read_bytes() for name in before}
+    assert [name for name in before if after[name] != before[name]] == ["solver.prototxt"]
+    start_again()
+    shown = diff.render("solver.prototxt", before["solver.prototxt"], after["solver.prototxt"], colour=False)
+    for paths in (("solver.prototxt",), (".",), ("--with-solvers", "net.prototxt")):
+        assert run(folder, *paths, "--diff", *options).stdout == shown
+    assert run(folder, "net.prototxt", "--diff", *options).stdout == ""
+    given = run(folder, "-", "--stdin-filename", "solver.prototxt", "--fix", *options, stdin=before["solver.prototxt"])
+    assert given.stdout == after["solver.prototxt"].decode()
+    for jobs in ("1", "2"):
+        run(folder, ".", "--fix", "--output-dir", str(tmp_path / jobs), "--jobs", jobs, *options)
+        assert {name: (tmp_path / jobs / name).read_bytes() for name in before} == after
+    for number, core in enumerate(cores()):
+        monkeypatch.setenv("OPENBLAS_CORETYPE", core)
+        monkeypatch.setenv("PYTHONHASHSEED", str(number))
+        assert run(folder, ".", "--diff", *options[:-2], "--no-cache").stdout == shown, core
+    chosen = interactively_patched_on_disk("solver.prototxt", simulate=True, select=("G",))
+    assert {**before, **chosen} == after
+
+
+def test_no_repair_is_written_that_the_budget_does_not_suffice_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trying, "BUDGET", 0.3)  # for the simulations of the training as it is, and of hardly a change
+    assert fixed(texts("20")) == texts("20")
+    found = findings(texts("20"))["G102"]
+    assert found.fix is None
+    assert "No change was found that makes it learn: trying them takes more than" in found.reason
+
+
+def test_a_training_that_learns_after_all_is_not_repaired(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a few steps it diverges; with more it learns, but not at 1.3 times the rate: that margin is for repairs."""
+    started = [2.3] * 26
+
+    def simulate(job: Job, effort: Effort) -> Simulated:
+        if effort.steps == FOR_VERDICT.steps:
+            return Simulated("diverges", None, 0.9, 0.0, (SimulatedCourse((*started[1:], 1e9), 2.3, ()),), 1)
+        failed = job.solver.message["base_lr"] > 0.06
+        return Simulated("learns", None, 0.1, 0.1, (SimulatedCourse((*started, *[3.0 if failed else 0.5] * 75), 2.3, ()),))
+
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder: simulate)
+    computed = stability_of(job(texts(), simulate=True))
+    assert computed is not None
+    assert not computed.risky
+
+
+def test_a_repair_must_learn_with_all_seeds_and_at_a_higher_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only just learns is simulated with more seeds."""
+    tried: list[tuple[float, int, int]] = []
+
+    def simulate(job: Job, effort: Effort) -> Simulated:
+        rate = job.solver.message["base_lr"]
+        tried.append((rate, effort.steps, effort.first_seed))
+        if rate > 5:
+            return Simulated("diverges", None, 0.99, 0.0, (SimulatedCourse((2.3, math.inf), 2.3, ()),), 1)
+        last = 2.0 if rate > 1.5 or effort.first_seed == 3 else 0.5  # of a trivial loss of 2.3
+        last = 2.2 if 0.6 < rate < 1.5 and effort.first_seed == 1 else last
+        return Simulated("learns", None, 0.0, 0.0, (SimulatedCourse((2.3, *[last] * 100), 2.3, ()),))
+
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder: simulate)
+    once = fixed(texts("20"))
+    assert value(once["solver.prototxt"], "base_lr") == pytest.approx(2)
+    assert (2.0, 100, 3) in tried
+    assert "learns in all 4 simulated trainings" in findings(texts("20"))["G102"].reason
+
+
+def test_ctrl_c_while_changes_are_tried_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in texts("20").items():
+        (tmp_path / name).write_text(text)
+    simulated = for_rules.simulated
+
+    def interrupted(job: Job, effort: Effort) -> Simulated:
+        if job.solver.message["base_lr"] < 20:
+            raise KeyboardInterrupt
+        return simulated(job, effort)
+
+    monkeypatch.setattr(for_rules, "simulated", interrupted)
+    monkeypatch.setattr(simulations, "_KNOWN", {})
+    arguments = ["check", "solver.prototxt", "--fix", "--simulate", "--from-scratch", "--no-cache"]
+    with pytest.raises((KeyboardInterrupt, click.Abort)):
+        CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
+    assert {name: (tmp_path / name).read_text() for name in texts("20")} == texts("20")
+
+
 def test_results_are_kept_by_content(tmp_path: Path, efforts: list[Effort], monkeypatch: pytest.MonkeyPatch) -> None:
     simulate = simulations.simulation_of(Settings(facts=FACTS), str(tmp_path / "kept"))
     first = simulate(job(texts()), Effort(5))
@@ -261,14 +373,19 @@ def test_a_hook_pays_once(tmp_path: Path, efforts: list[Effort], monkeypatch: py
     assert len(efforts) == paid
 
 
-def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", ["--simulate", "caffe-lint.toml"])
+def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path, asked: str) -> None:
     for name, text in texts("20").items():
         (tmp_path / name).write_text(text)
+    if asked == "caffe-lint.toml":
+        (tmp_path / asked).write_text("simulate = true\n")
     program = "import sys; sys.modules['numpy'] = None; from caffe_lint.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "solver.prototxt", "--simulate", "--no-cache"]
+    options = [asked] if asked.startswith("-") else []
+    command = [sys.executable, "-c", program, "solver.prototxt", "--fix", "--no-cache", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr.splitlines() == ["caffe-lint: simulating a training needs numpy: pip install numpy"]
     assert done.returncode == 2
+    assert {name: (tmp_path / name).read_text() for name in texts("20")} == texts("20")
 
 
 def test_the_option_is_a_setting_like_others(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Course:
         self.errors: list[str] = []
         self._done: list[Fix] = []  # those of `fixed`
         self._left: dict[tuple[Any, ...], str] = {}  # why a fix is not made
-        self._seen = {self._texts(): (0, self.files.rounds)}
+        self._seen = {self._texts(): (0, dict(self.files.rounds))}
 
     def is_open(self, fix: Fix) -> bool:
         """Return whether a fix may be made."""
@@ -85,6 +85,9 @@ class Course:
             self._left.update((_key(fix), why) for fix in self._done[number:])
             del self._done[number:], self.fixed[number:]
             self.files.rounds = dict(rounds)
+            for path in chosen:
+                if path not in rounds:  # as it was read, and as if nothing had been tried
+                    self.files.patched.pop(path, None)
         return [*done, *(fix for fix, _ in failed)]
 
     def explained(self, finding: Finding) -> Finding:

@@ -17,7 +17,16 @@ def simulated(job: Job, effort: Effort) -> Simulated:
     """What becomes of a job's training on made-up data. As many steps as for a verdict must fit the usual budget."""
     usual = Plan()
     budget = usual.budget * max(1.0, effort.steps / usual.steps)
-    found = simulate(job, Plan(steps=effort.steps, seeds=effort.seeds, budget=budget, first_seed=effort.first_seed))
+    plan = usual._replace(
+        steps=effort.steps,
+        batch=None if effort.whole else usual.batch,
+        seeds=effort.seeds,
+        budget=budget,
+        first_seed=effort.first_seed,
+        high=effort.high,
+        watch=effort.watch,
+    )
+    found = simulate(job, plan)
     return Simulated(
         found.word,
         found.cannot_tell,
@@ -29,6 +38,7 @@ def simulated(job: Job, effort: Effort) -> Simulated:
         found.first_iteration,
         found.cut,
         found.multiply_adds / max(1, len(found.courses)) / SPEED,
+        found.part,
     )
 
 

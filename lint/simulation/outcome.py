@@ -27,7 +27,7 @@ class Outcome(NamedTuple):
 
     `word` is `diverges`, `stalls`, `learns`, `depends on the seed` or `cannot tell`, as `cannot_tell` then explains. `diverging`
     and `stalling` are the numbers of the `courses`, one for each seed, that do. `cut` says what was made smaller, and `assumed`
-    what was taken for granted, as noun phrases.
+    what was taken for granted, as noun phrases. `part` is the part of each batch that was simulated.
     """
 
     word: str
@@ -42,6 +42,7 @@ class Outcome(NamedTuple):
     cut: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     multiply_adds: int = 0
+    part: float = 1.0
 
 
 def unknown(reason: CannotTell, *, cut: tuple[str, ...] = (), assumed: tuple[str, ...] = (), multiply_adds: int = 0) -> Outcome:

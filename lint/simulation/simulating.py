@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -44,7 +45,8 @@ class Plan(NamedTuple):
     what the files say, or from `content`.
 
     With `data` REAL the sources are read below the folder `base`. A `batch` of None is the whole one, and then nothing is cut.
-    Seeds count from `first_seed`; with `all_seeds` every one is run, also where the first leaves no doubt.
+    Seeds count from `first_seed`; with `all_seeds` every one is run, also where the first leaves no doubt. A course whose losses are
+    still over `high` half-way is given up. Without `watch`, no line of debug_info is kept.
     """
 
     steps: int = 25
@@ -56,6 +58,8 @@ class Plan(NamedTuple):
     first_seed: int = 0
     all_seeds: bool = False
     content: bytes = b""
+    high: float = math.inf
+    watch: bool = True
 
 
 def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda done, total: None) -> Outcome:
@@ -190,7 +194,8 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
 
     def course(sized: Sized, seed: int) -> Course:
         of_data, of_run = _generators(job, plan.content, seed)
-        return run(sized.cut, solver, _batches(sized, plan, of_data), of_run, steps, count)
+        batches = _batches(sized, plan, of_data)
+        return run(sized.cut, solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
 
     # Where the data are not known, the answer must be the same with all that they may be.
     others = {judged([course(each, plan.first_seed)], solver["max_iter"])[0] for each in runs[1:]}
@@ -209,7 +214,11 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
     if word in ("diverges", "depends on the seed"):
         first = next((first for course in courses if (first := first_to_go(course)) is not None), None)
     layer, iteration = first or (None, None)
-    return Outcome(word, None, diverges, stalls, courses, exploded, stalled, layer, iteration, multiply_adds=work * len(courses))
+    part = min(each.items / each.whole for each in runs)
+    spent = work * len(courses)
+    return Outcome(
+        word, None, diverges, stalls, courses, exploded, stalled, layer, iteration, multiply_adds=spent, part=part
+    )
 
 
 def _batches(sized: Sized, plan: Plan, draw: Generator) -> Batches:

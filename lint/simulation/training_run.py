@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
@@ -76,15 +77,33 @@ Batches = Callable[[], Mapping["Blob", Array]]
 
 
 def run(
-    cut: Cut, solver: Message, batches: Batches, draw: Generator, steps: int, progress: Callable[[int], None]
+    cut: Cut,
+    solver: Message,
+    batches: Batches,
+    draw: Generator,
+    steps: int,
+    progress: Callable[[int], None],
+    *,
+    high: float = math.inf,
+    watch: bool = True,
 ) -> Course:
-    """Train for some steps, fewer if the loss is not finite or has exploded beyond doubt. Raises CannotSimulate."""
+    """Train for some steps, fewer if the loss is not finite, has exploded beyond doubt, or is still over `high` half-way.
+
+    With `watch`, each pass has what debug_info prints. Raises CannotSimulate.
+    """
     with np.errstate(all="ignore"):
-        return _run(cut, solver, batches, draw, steps, progress)
+        return _run(cut, solver, batches, draw, steps, progress, high, watch)
 
 
 def _run(
-    cut: Cut, solver: Message, batches: Batches, draw: Generator, steps: int, progress: Callable[[int], None]
+    cut: Cut,
+    solver: Message,
+    batches: Batches,
+    draw: Generator,
+    steps: int,
+    progress: Callable[[int], None],
+    high: float,
+    watch: bool,
 ) -> Course:
     weights = initial_weights(cut.net, draw, cut.whole)
     tape = Tape(cut.net, weights, draw, gains=cut.gains, losses=cut.losses)
@@ -94,13 +113,28 @@ def _run(
     iterations: list[Iteration] = []
     waiting = list(probes)
     for number in range(steps):
-        iteration = _step(tape, updater, solver, (number, cut.passes), lambda: waiting.pop(0) if waiting else batches())
+        following = partial(_next, waiting, batches)
+        iteration = _step(tape, updater, solver, (number, cut.passes), following, watch)
         iterations.append(iteration)
         progress(1)
-        if not math.isfinite(iteration.loss) or _is_beyond_doubt(iterations, before):
+        if (
+            not math.isfinite(iteration.loss)
+            or _is_beyond_doubt(iterations, before)
+            or (len(iterations) == steps // 2 and _is_over(high, iterations))
+        ):
             return Course(iterations, iteration.loss, before, math.nan)
-    final = tape.forward(waiting.pop(0) if waiting else batches())
+    final = tape.forward(_next(waiting, batches))
     return Course(iterations, final, before, _mean_loss(cut, weights, draw, probes))
+
+
+def _next(waiting: list[Mapping[Blob, Array]], batches: Batches) -> Mapping[Blob, Array]:
+    """The next batch: the probes first."""
+    return waiting.pop(0) if waiting else batches()
+
+
+def _is_over(high: float, iterations: Sequence[Iteration]) -> bool:
+    """Whether all but one of the last losses are larger than that."""
+    return sorted(each.loss for each in iterations[-_LAST:])[1:2] > [high]
 
 
 def _is_beyond_doubt(iterations: Sequence[Iteration], before: float) -> bool:
@@ -117,7 +151,7 @@ def _mean_loss(cut: Cut, weights: Mapping[Param, Array], draw: Generator, probes
 
 
 def _step(
-    tape: Tape, updater: Updater, solver: Message, numbers: tuple[int, int | None], batches: Batches
+    tape: Tape, updater: Updater, solver: Message, numbers: tuple[int, int | None], batches: Batches, watch: bool
 ) -> Iteration:
     number, wanted = numbers
     rate = learning_rate(solver, number)
@@ -128,8 +162,8 @@ def _step(
     passes = []
     passed = updater.iter_size if wanted is None else wanted
     for _ in range(passed):
-        loss += tape.forward(batches(), watch=True)
-        tape.backward(watch=True)
+        loss += tape.forward(batches(), watch=watch)
+        tape.backward(watch=watch)
         passes.append((tape.forward_lines, tape.backward_lines, _norms(tape.weights, tape.gradients)))
     loss = loss / passed if passed > 0 else math.nan
     if passed < updater.iter_size:

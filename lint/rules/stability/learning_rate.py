@@ -164,10 +164,7 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         fix = patch.fix(job.solver.file.path, title, safe=not computed.doubt)
     if repair.clip is not None:
         change += f" and clip_gradients {repair.clip:g}"
-    if repair.scale < 1:
-        change = f" {change}, it {repair.outlook_after}.{computed.unsafe_because}"
-    else:
-        change = " No single change of a loss weight, clip_gradients, base_lr, fillers or the scale of inputs makes it learn."
+    change = f"{change}, it {repair.outlook_after}.{computed.unsafe_because}" if repair.scale < 1 else computed.no_change
     because = "; ".join(each.sentence for each in computed.reasons[:3]) or "the loss grows"
     from ...training_log.symptoms import of_divergence  # only for trainings that diverge
 
@@ -177,7 +174,7 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         job.solver.file,
         solver.span(rate.field, rate.position),
         f"training {repair.outlook} at a learning rate of {rate.value:g}{when}",
-        f"Predicted: {because}.{computed.evidence}{change}{seen}",
+        f"Predicted: {because}.{computed.evidence} {change}{seen}",
         severity=computed.severity,
         confidence=computed.confidence_in("diverge"),
         fix=None if repair.weights else fix,  # the rate is computed anew once the weight is written, if it is

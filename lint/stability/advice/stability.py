@@ -34,7 +34,7 @@ from .clip_bound import ClipBound, clip_bound
 from .default_repair import doubt, doubt_after_trial
 from .repair import Repair, repair, vanishing_weights
 from .safety import risk
-from .trying import SimulationJudge, rate_that_learns, simulated_repair
+from .trying import BUDGET, SimulationJudge, rate_that_learns, simulated_repair
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
@@ -201,6 +201,15 @@ class Stability:
         if self.judge is not None:
             return doubt_after_trial(self.judge, self.repair)
         return doubt(self.signals, self.verdict, self.repair)
+
+    @property
+    def no_change(self) -> str:
+        """Why there is no repair, as a sentence."""
+        if self.judge is not None and self.judge.ran_out:
+            return f"No change was found that makes it learn: trying them takes more than {BUDGET:g} s of work."
+        return (
+            "No single change of a loss weight, clip_gradients, base_lr, fillers or the scale of inputs makes it learn."
+        )
 
     @property
     def fillers_were_tried(self) -> bool:

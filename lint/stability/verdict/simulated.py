@@ -27,14 +27,21 @@ HIGH, LAST = 3.0, 5
 
 
 class Effort(NamedTuple):
-    """How a training is simulated: for how many steps, and with how many seeds at most, from which on."""
+    """How a training is simulated: for how many steps, and with how many seeds at most, from which on.
+
+    With `whole`, batches are as large as in the training, and nothing is cut. A course whose losses are still over `high` half-way is
+    given up. With `watch`, the first layer to go is known.
+    """
 
     steps: int
     seeds: int = 1
     first_seed: int = 0
+    whole: bool = False
+    high: float = math.inf
+    watch: bool = False
 
 
-FOR_VERDICT = Effort(25, 3)
+FOR_VERDICT = Effort(25, 3, watch=True)
 
 
 class SimulatedCourse(NamedTuple):
@@ -58,11 +65,17 @@ class SimulatedCourse(NamedTuple):
         return self.is_finite and trivial < math.inf and last[min(1, len(last) - 1)] > HIGH * trivial
 
     def learns(self, trivial: float) -> bool:
-        """Whether it learns. A loss below 0 is one without a minimum, such as the logarithm of unbounded scores."""
-        if not self.is_finite:
-            return False
+        """Whether it learns."""
+        return self.left(trivial) < LEARNS
+
+    def left(self, trivial: float) -> float:
+        """The mean loss of the last tenth, as a part of the smaller of the first loss and the trivial one; infinite if it fails.
+
+        It fails below 0, too: a loss without a minimum, such as the logarithm of unbounded scores.
+        """
         last = self.losses[-max(1, len(self.losses) // 10) :]
-        return 0 <= sum(last) / len(last) < LEARNS * min(self.before, trivial)
+        mean, first = sum(last) / len(last), min(self.before, trivial)
+        return mean / first if self.is_finite and mean >= 0 and first > 0 else math.inf
 
 
 class Simulated(NamedTuple):
@@ -70,7 +83,7 @@ class Simulated(NamedTuple):
 
     `word` is `diverges`, `stalls`, `learns`, `depends on the seed` or `cannot tell`, as `cannot_tell` then explains. `diverging`
     is the number of courses that do. `first_layer` is the one that went first, in `first_iteration`. `cut` says what was made
-    smaller. `seconds` is the work for one seed, counted in seconds of one usual core.
+    smaller. `seconds` is the work for one seed, counted in seconds of one usual core, with that `part` of each batch.
     """
 
     word: str
@@ -83,6 +96,7 @@ class Simulated(NamedTuple):
     first_iteration: int | None = None
     cut: tuple[str, ...] = ()
     seconds: float = 0.0
+    part: float = 1.0
 
     @property
     def verdict(self) -> Verdict:
