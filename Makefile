@@ -21,7 +21,7 @@ SOURCES := pyproject.toml $(FOLDERS) proto/caffe.proto proto/compile.py $(wildca
 INSTALL := -m pip install --quiet --disable-pip-version-check
 STRICT := --config-settings editable_mode=strict
 
-.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema vendor benchmark fix-corpus fleet pages docs editors build clean
+.PHONY: help demo test fuzz kill check format pythons oldest coverage mutation test-pre-commit sarif-schema axe vendor benchmark fix-corpus fleet pages docs editors build clean
 
 help:
 	@echo 'make demo             run caffe-lint on examples/: findings, then patches'
@@ -36,6 +36,7 @@ help:
 	@echo 'make mutation         change fixes/ and the binder in MUTANTS places, and count the changes that tests notice'
 	@echo 'make test-pre-commit  run both pre-commit hooks on a scratch repository'
 	@echo 'make sarif-schema     download the JSON schema of SARIF that the tests validate against'
+	@echo 'make axe              download axe-core, with which the tests check that the pages of view are accessible'
 	@echo 'make vendor           fetch the layout library of the pages of view from npm again'
 	@echo 'make benchmark        measure speed, as ratios'
 	@echo 'make fix-corpus       apply every fix to every file in ../shared/corpus'
@@ -154,6 +155,14 @@ sarif-schema: .venvs/sarif-2.1.0.json
 	cd .venvs/sarif && npm pack --silent @microsoft/sarif-multitool-linux@5
 	tar xzf .venvs/sarif/*.tgz -C .venvs package/sarif-2.1.0.json --strip-components=1
 	rm -rf .venvs/sarif
+
+axe: .venvs/axe.min.js
+
+.venvs/axe.min.js:
+	mkdir -p .venvs/axe
+	cd .venvs/axe && npm pack --silent axe-core@4
+	tar xzf .venvs/axe/*.tgz -C .venvs package/axe.min.js --strip-components=1
+	rm -rf .venvs/axe
 
 # The library is part of the package, so that nobody who installs it needs npm.
 vendor:

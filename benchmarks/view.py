@@ -1,7 +1,6 @@
-"""The page of `caffe-lint view` in a headless Chromium: size, first paint, full layout, panning, axe-core; and its layout library.
+"""The page of `caffe-lint view` in a headless Chromium: size, first paint, full layout, panning; and its layout library.
 
     python benchmarks/view.py              first paint, layout and panning of a DenseNet of 1,000 layers and of Inception blocks
-    python benchmarks/view.py --axe        also what axe-core finds, fetched with npm
     python benchmarks/view.py --layouts    dagre, elkjs and viz.js on a DenseNet and on Inception blocks, fetched with npm
 
 The bounds: first paint with blocks collapsed within 1 s, the layout of all layers within 5 s, a frame of panning at most 8 ms of
@@ -43,7 +42,6 @@ WORK = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--axe", action="store_true", help="run axe-core on each page")
     parser.add_argument("--layouts", action="store_true", help="compare layout libraries")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -52,10 +50,9 @@ def main() -> int:
         if chromium() is None:
             print("there is no Chromium to open pages with")
             return 0
-        axe = _axe(Path(folder)) if options.axe else None
         with Browser() as browser:
             for name, net in NETS.items():
-                measure(browser, name, _page_of(net, Path(folder)), axe)
+                measure(browser, name, _page_of(net, Path(folder)))
     return 0
 
 
@@ -67,7 +64,7 @@ def _page_of(net: str, folder: Path) -> Path:
     return folder / "page.html"
 
 
-def measure(browser: Browser, name: str, path: Path, axe: str | None) -> None:
+def measure(browser: Browser, name: str, path: Path) -> None:
     page = browser.page()
     page.open(path)
     first = page.run("performance.getEntriesByName('caffe-lint-laid-out')[0].startTime")
@@ -88,12 +85,6 @@ def measure(browser: Browser, name: str, path: Path, axe: str | None) -> None:
             f"  panning, {what} ({drawn} nodes in sight): {len(frames)} frames, "
             f"p95 {frames[int(len(frames) * 0.95)]:.1f} ms, longest task {longest:.1f} ms"
         )
-    if axe is not None:
-        for tab in ("layer", "findings", "layers"):
-            page.run(f"showTab('{tab}')")
-            page.settle()
-            for violation in axe_violations(page, axe):
-                print(f"  axe, {tab}: {violation}")
     print("  console:", page.said or "silent")
 
 
@@ -154,28 +145,6 @@ def _outermost(events: list[dict[str, Any]]) -> Iterator[float]:
         if event["ts"] >= end:
             end = event["ts"] + event["dur"]
             yield _processor_time(event)
-
-
-# -- accessibility ------------------------------------------------------------------------------------------
-
-
-def _axe(folder: Path) -> str | None:
-    """The code of axe-core; None, with a sentence, without npm."""
-    if shutil.which("npm") is None:
-        print("there is no npm to fetch axe-core with")
-        return None
-    _install(folder, "axe-core")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-
-def axe_violations(page: Page, axe: str) -> list[str]:
-    """What axe-core finds on the page as it is: the rule, how grave it is, and the first places."""
-    page.run(f"(() => {{ if (!window.axe) {{ {axe}\n }} return 1 }})()")
-    places = "nodes.slice(0, 3).map(({ target }) => target.join(' '))"
-    found = page.run(
-        f"axe.run().then(({{ violations }}) => violations.map(({{ id, impact, nodes }}) => [id, impact, {places}]))"
-    )
-    return [f"{rule} ({impact}): {', '.join(places)}" for rule, impact, places in found]
 
 
 # -- layout libraries ---------------------------------------------------------------------------------------

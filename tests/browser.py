@@ -74,9 +74,20 @@ class Page:
 
     def press(self, key: str) -> None:
         """Press and release a key."""
-        text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
-        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text)
+        more = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
+        if key == "Tab":  # moves the focus only with its code
+            more = {"windowsVirtualKeyCode": 9}
+        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **more)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def violations(self, axe: str) -> list[str]:
+        """What axe-core, whose code that is, finds on the page as it is: the rule, how grave it is, and the first places."""
+        self.run(f"(() => {{ if (!window.axe) {{ {axe}\n }} return 1 }})()")
+        places = "nodes.slice(0, 3).map(({ target }) => target.join(' '))"
+        found = self.run(
+            f"axe.run().then(({{ violations }}) => violations.map(({{ id, impact, nodes }}) => [id, impact, {places}]))"
+        )
+        return [f"{rule} ({impact}): {', '.join(places)}" for rule, impact, places in found]
 
     def screenshot(self, target: Path, *, whole: bool = False) -> None:
         """Write a picture of the page as PNG."""

@@ -1,19 +1,17 @@
-"""`caffe-lint view`: what its page says as JSON, that nothing of a file becomes code, and that it works in a browser."""
+"""`caffe-lint view`: what its page says as JSON, and that nothing of a file becomes code. test_view_page.py opens it in a browser."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Browser, Page, chromium
 from drawn_nets import SOLVER, conv, data, densenet, inceptions, layer, lenet, relu, score
 from nets import net_of
-from test_log_diagnosis import NAN, falling, log_of, rising, values
+from test_log_diagnosis import HEAD, NAN, falling, log_of, rising, values
 from test_log_diagnosis import NET as LOGGED_NET
 from test_log_diagnosis import SOLVER as LOGGED_SOLVER
 
@@ -248,6 +246,127 @@ def test_a_log_alone_shows_the_net_that_is_in_it() -> None:
     assert content["title"] == "run0.log"
 
 
+def ratios_of(log: str, *, solver: bool = True) -> tuple[dict[str, list[Any]], str]:
+    """The update ratios that a page shows of a log, by layer, and on what they rest."""
+    shown = logged(log, solver=solver)["runs"][0]["values"]
+    return dict(zip(shown["layers"], shown["update_ratio"], strict=True)), shown["update_basis"]
+
+
+def test_update_ratios_follow_from_gradients_rates_and_multipliers() -> None:
+    steps = [values(ip1_w=0.1, d_ip1_w=0.008), values(ip1_w=0.2, d_ip1_w=0.004, lr=0.005), values(**NAN)]
+    ratios, basis = ratios_of(log_of(steps))
+    assert ratios["ip1"] == [pytest.approx(0.01 * 0.008 / 0.1), pytest.approx(0.005 * 0.004 / 0.2), "NaN"]
+    assert ratios["relu1"] == []
+    assert basis == "from the gradient of each iteration and without momentum"
+    doubled = LOGGED_NET.replace('"ip1" inner', '"ip1" param { lr_mult: 2 } inner')
+    ratios, _ = ratios_of(log_of(steps, net=doubled), solver=False)
+    assert ratios["ip1"][0] == pytest.approx(2 * 0.01 * 0.008 / 0.1)
+
+
+def test_update_ratios_are_those_after_clipping_and_with_weight_decay() -> None:
+    solver = LOGGED_SOLVER + "clip_gradients: 0.75\nweight_decay: 0.05\n"
+    ratios, _ = ratios_of(log_of([values(norm=1.5)], solver=solver), solver=False)
+    assert ratios["ip1"] == [pytest.approx(0.01 * (0.004**2 + 0.005**2) ** 0.5 / 0.1, rel=1e-4)]
+
+
+def test_printed_updates_are_taken_as_they_are() -> None:
+    text = log_of([values()]).replace(
+        f"{HEAD}net.cpp:650]",
+        f"{HEAD}net.cpp:660]     [Update] Layer ip1, param 0 data: 0.1; diff: 0.0005\n{HEAD}net.cpp:650]",
+    )
+    ratios, basis = ratios_of(text)
+    assert (ratios["ip1"], ratios["ip2"]) == ([pytest.approx(0.005)], [])
+    assert basis == "updates as printed in the log"
+
+
+@pytest.mark.parametrize(
+    ("solver", "why"),
+    [
+        (LOGGED_SOLVER + 'type: "Adam"\n', "updates of Adam depend on all gradients before them"),
+        (LOGGED_SOLVER + "iter_size: 4\n", "gradients are added up over 4 passes (iter_size)"),
+        (LOGGED_SOLVER + "local_lr_auto: true\n", "LARS sets the learning rate of each layer (local_lr_auto)"),
+    ],
+)
+def test_update_ratios_that_do_not_follow_from_the_log_are_not_told(solver: str, why: str) -> None:
+    ratios, basis = ratios_of(log_of(falling(3), solver=solver), solver=False)
+    assert all(row == [] for row in ratios.values())
+    assert basis == why
+
+
+def test_update_ratios_need_the_solver_and_the_net() -> None:
+    excerpt = "\n".join(
+        line for line in log_of(falling(3)).splitlines() if line.startswith(HEAD) and "Initializing" not in line
+    )
+    ratios, basis = ratios_of(excerpt + "\n", solver=False)
+    assert (set(map(tuple, ratios.values())), basis) == ({()}, "the log does not print its solver")
+    ratios, _ = ratios_of(excerpt + "\n")  # of the solver that is named, from which it does not differ
+    assert ratios["ip1"][0] == pytest.approx(0.01 * 0.008 / 0.1)
+
+
+def test_a_weight_that_is_frozen_has_no_ratio_whatever_its_bias_does() -> None:
+    text = log_of([values()]).replace("Layer ip1, param blob 0 diff", "Layer ip1, param blob 1 diff")
+    ratios, _ = ratios_of(text)
+    assert (ratios["ip1"], len(ratios["ip2"])) == ([], 1)
+
+
+def test_files_that_are_no_logs_are_named_and_the_others_are_shown() -> None:
+    content = logged(EXPLODING, "no log\n", log_of(falling(20)))
+    assert [each["title"] for each in content["runs"]] == ["run0.log", "run2.log"]
+    assert content["notes"] == ["run1.log: not a Caffe training log"]
+    Path("page.html").unlink()
+    for text in ("", "nothing of Caffe\n"):
+        with pytest.raises(InputError, match=r"run0\.log: not a Caffe training log"):
+            logged(text, solver=False)
+    assert not Path("page.html").exists()
+
+
+def test_rules_are_selected_as_for_a_check() -> None:
+    solver = SOLVER.replace("clip_gradients: 10\n", "").replace("0.01", "0.1")
+    found = {each["code"] for each in content_of(page_of(inceptions(2, wrong=True), solver=solver))["findings"]}
+    assert found == {"G101", "G103"}
+
+    def codes(*arguments: str) -> set[str]:
+        assert run(["view", "solver.prototxt", "-o", "page.html", *arguments]) == 0
+        return {each["code"] for each in content_of(Path("page.html").read_text())["findings"]}
+
+    assert codes("--ignore", "G101") == {"G103"}
+    assert codes("--select", "missing-gradient-clipping") == {"G101"}
+    assert codes("--select", "S", "--extend-select", "G1", "--ignore", "G103") == {"G101"}
+    log = "train.log"
+    Path(log).write_text(EXPLODING)
+    assert run(["view", "--log", log, "-o", "page.html", "--ignore", "T"]) == 0
+    assert content_of(Path("page.html").read_text())["runs"][0]["causes"] == []
+
+
+def test_the_page_can_be_written_to_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    page = page_of(lenet())
+    capfdbinary.readouterr()
+    assert run(["view", "solver.prototxt", "-o", "-"]) == 0
+    assert capfdbinary.readouterr() == (page.encode(), b"")
+    with pytest.raises(UsageError, match="--open needs a file"):
+        run(["view", "solver.prototxt", "-o", "-", "--open"])
+
+
+def test_what_cannot_be_written_or_opened_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page_of(lenet())
+    Path("file").touch()
+    for target, why in (("missing/page.html", "No such file"), ("file/page.html", "no folder")):
+        with pytest.raises(InputError, match=why):
+            run(["view", "solver.prototxt", "-o", target])
+    monkeypatch.setattr("webbrowser.open", lambda address: False)
+    capsys.readouterr()
+    assert run(["view", "solver.prototxt", "-o", "page.html", "--open"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].endswith("no browser could be opened")
+
+
+def test_sizes_that_are_unknown_are_asked_for() -> None:
+    text = lenet().replace(data(64, 28), 'layer { name: "data" type: "Data" top: "data" top: "label" }\n')
+    (note,) = [each for each in content_of(page_of(text))["notes"] if "--input-shape" in each]
+    assert note.startswith("The files do not give the sizes shown as ?: give them with --input-shape data=")
+
+
 def test_nothing_to_show_is_an_error_with_a_sentence() -> None:
     with pytest.raises(UsageError, match="name a solver or a net, or a log"):
         run(["view"])
@@ -357,151 +476,3 @@ def test_the_page_comes_from_python_too() -> None:
     assert any(each["name"] == "second" for each in content_of(other)["nets"][0]["layers"])
     with pytest.raises(InputError, match="name a solver"):
         api.view()
-
-
-# -- in a browser -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium for the tests of this file."""
-    if chromium() is None:
-        pytest.skip("there is no Chromium to open the page with")
-    with Browser() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab; in the end, nothing was said in its console, and it asked for nothing but itself."""
-    tab = browser.page()
-    yield tab
-    assert tab.said == []
-    assert [url for url in tab.requested if not url.startswith(("file:", "blob:", "data:", "about:"))] == []
-
-
-def middle(page: Page, name: str) -> tuple[float, float]:
-    """Where the node of a layer is on the screen."""
-    script = """(() => {
-      const node = drawing.picture.byId.get(state.shown.nodeOf(state.net.layers.findIndex((layer) => layer.name === NAME)));
-      const box = drawing.canvas.getBoundingClientRect(), { x, y, k } = drawing.camera;
-      return [box.left + (node.x - x) * k, box.top + (node.y - y) * k];
-    })()""".replace("NAME", json.dumps(name))
-    x, y = page.run(script)
-    return x, y
-
-
-def text_of(page: Page, selector: str) -> str:
-    return str(page.run(f"document.querySelector({json.dumps(selector)}).textContent"))
-
-
-def test_a_layer_that_is_clicked_is_shown_and_keys_go_on(page: Page) -> None:
-    page_of(lenet())
-    page.open(Path("page.html"))
-    assert page.run("drawing.drawn") == 8
-    page.click(*middle(page, "conv2"))
-    assert text_of(page, "#card h2") == "conv2"
-    shown = text_of(page, "#card")
-    assert all(
-        words in shown for words in ("5×5", "64×50×14×14", "25.1 k", "14×14 pixels, every 2×2", 'layer { name: "conv2"')
-    )
-    page.run("document.getElementById('net').focus()")
-    page.press("ArrowDown")
-    assert text_of(page, "#card h2") == "pool2"
-    assert "pool2" in text_of(page, "#said")
-    page.press("ArrowDown")
-    page.press("u")
-    page.settle()
-    assert page.run("drawing.picture.nodes.length") == 9
-    page.press("Escape")
-    assert text_of(page, "#card h2") == "LeNet"
-
-
-def test_branches_findings_phases_and_colours(page: Page) -> None:
-    text = inceptions(4, wrong=True) + layer("accuracy", "Accuracy", "score label", "", "include { phase: TEST }")
-    solver = SOLVER.replace("clip_gradients: 10\n", "").replace("0.01", "0.1")
-    page_of(text, solver=solver + "test_iter: 1 test_interval: 100\n")
-    page.open(Path("page.html"))
-    nodes = page.run("drawing.picture.nodes.map(({ x, y, width, height }) => [x, y, width, height])")
-    assert len(nodes) == page.run("state.net.layers.filter((layer, index) => layer.host === index).length")
-    for number, (x, y, width, height) in enumerate(nodes):
-        for other_x, other_y, other_width, other_height in nodes[:number]:
-            assert abs(x - other_x) >= (width + other_width) / 2 or abs(y - other_y) >= (height + other_height) / 2
-    assert page.run("drawing.picture.edges.every(({ from, to }) => from.y + from.height / 2 < to.y - to.height / 2)")
-    page.run("setMeasure('findings')")
-    assert page.run("drawing.picture.nodes.some((node) => node.severity)")
-    assert "likely to diverge" in text_of(page, "#verdicts")
-    for measure in ("activation", "gradient", "param_gradient", "update_ratio", "count", "multiply_adds", "memory"):
-        page.run(f"setMeasure('{measure}')")
-        assert page.run("drawing.picture.nodes.some((node) => typeof drawing.colouring.valueOf(node) === 'number')"), (
-            measure
-        )
-    page.run("document.querySelectorAll('#phases button')[1].click()")
-    page.settle()
-    assert page.run("state.net.title") == "TEST"
-    assert page.run("state.net.layers.some(({ name }) => name === 'accuracy')")
-    page.run("showTab('findings')")
-    assert page.run("document.querySelectorAll('#card article').length") == page.run("VIEW.findings.length")
-
-
-def test_a_thousand_layers_start_collapsed_and_are_found_by_searching(page: Page) -> None:
-    page_of(densenet())
-    page.open(Path("page.html"))
-    assert page.run("state.net.layers.length") >= 990
-    assert page.run("drawing.picture.nodes.length") < 30
-    page.run("document.getElementById('search').focus()")
-    for letter in "b2_u17_3x3":
-        page.press(letter)
-    assert page.run("document.querySelectorAll('#list li').length") == 1
-    page.press("Enter")
-    page.settle()
-    assert text_of(page, "#card h2") == "b2_u17_3x3"
-    assert page.run("drawing.isInSight(drawing.picture.byId.get(drawing.selected))")
-    page.run("document.getElementById('folds').click(); document.getElementById('expand').click()")
-    page.settle()
-    assert page.run("drawing.picture.nodes.length") == page.run("state.net.layers.length")
-    assert page.run("drawing.drawn") < 100  # only what is in sight
-    page.run("document.getElementById('collapse').click()")
-    page.settle()
-    assert page.run("drawing.picture.nodes.length") < 30
-
-
-def test_a_click_into_the_heat_map_colours_the_net_as_it_was_then(page: Page) -> None:
-    logged(EXPLODING, log_of(falling(20)))
-    page.open(Path("page.html"))
-    assert page.run("state.source.values.iterations[state.source.column]") == 13
-    assert page.run("[...drawing.guilty.names][0]") == page.run("VIEW.runs[0].guilty")
-    x, y = page.run("""(() => {
-      const box = heat.canvas.getBoundingClientRect(), { left, top, width, height } = heat.plot;
-      const row = heat.rows.findIndex(({ name }) => name === "ip1");
-      return [box.left + left + width * 9.5 / heat.columns, box.top + top + height * (row + 0.5) / heat.rows.length];
-    })()""")
-    page.click(x, y)
-    page.settle()
-    assert page.run("[state.measure, state.source.column]") == ["activation", 9]
-    assert text_of(page, "#iteration-text") == "iteration 9"
-    assert text_of(page, "#card h2") == "ip1"
-    loss = page.run("drawing.colouring.valueOf(drawing.picture.byId.get(state.shown.nodeOf(4)))")
-    assert loss == pytest.approx(6.9)
-    page.run("curves.pick(0)")
-    assert page.run("state.source.column") == 0
-    assert page.run("curves.series.length") == 2
-
-
-def test_hostile_names_are_only_text_in_the_browser(page: Page) -> None:
-    page_of(lenet().replace('"conv2"', f'"{HOSTILE}"'))
-    page.run("window.alert = () => { console.error('alerted') }")
-    page.open(Path("page.html"))
-    page.run("showTab('layers')")
-    page.run("goTo(state.net.layers.findIndex((layer) => layer.name.includes('script')))")
-    page.settle()
-    assert text_of(page, "#card h2") == HOSTILE
-    assert page.run("document.querySelectorAll('img').length") == 0
-
-
-def test_narrow_and_dark(page: Page) -> None:
-    page_of(inceptions(2))
-    page.open(Path("page.html"), width=390, height=844, dark=True)
-    assert page.run("document.documentElement.scrollWidth") <= 390
-    assert page.run("drawing.theme.page") == "#0d1117"
-    assert page.run("drawing.drawn") > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import click
@@ -20,8 +21,12 @@ from .option_types import (
     data_facts_option,
     deploy_option,
     dialect_option,
+    extend_select_option,
+    ignore_option,
     input_shape_option,
+    joined,
     proto_option,
+    select_option,
     weights_options,
 )
 
@@ -38,9 +43,12 @@ from .option_types import (
     "-o",
     type=FILE,
     metavar="FILE",
-    help="The page to write. [default: the name of the file, with .view.html]",
+    help="The page to write; - is standard output. [default: the name of the file, with .view.html]",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+@select_option
+@extend_select_option
+@ignore_option
 @dialect_option
 @proto_option
 @deploy_option
@@ -60,11 +68,18 @@ def view(
         raise UsageError("name a solver or a net, or a log with --log")
     if logs.count("-") + (path == "-") > 1:
         raise UsageError("standard input can be read once only")
+    if opens and output_file == "-":
+        raise UsageError("--open needs a file to open: not together with --output-file -")
     check_weights(options["from_scratch"], options["weights"])
+    for name in ("select", "extend_select", "ignore"):
+        options[name] = joined(options[name])
     texts = texts_of(path) if path is not None else {}
-    page = api.view(path, logs=logs, settings=CommandLine(**options), texts=texts, proto=proto)
+    page = api.view(path, logs=logs, settings=CommandLine(**options), texts=texts, proto=proto).encode()
     target = output_file or _page_of(path if path is not None else logs[0])
-    write_output(target, page.encode())
+    if target == "-":
+        sys.stdout.buffer.write(page)
+        return EXIT_CLEAN
+    write_output(target, page)
     complain(f"written: {target}")
     if opens:
         _open(target)

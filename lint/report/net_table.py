@@ -150,12 +150,12 @@ def _totals(net: Net, rows: list[Row]) -> list[tuple[str, str]]:
         losses = ", ".join(f"{loss.blob.name} x {loss.weight:g}" for loss in net.losses)
         lines.append(("losses", losses))
     lines.append(("outputs", ", ".join(net.outputs) or "none"))
-    if wanted := _shapes_to_give(net):
+    if wanted := shapes_to_give(net):
         lines.append(("unknown", f"the files do not give the sizes shown as ?: give them with --input-shape {wanted}"))
     return lines
 
 
-def _shapes_to_give(net: Net) -> str:
+def shapes_to_give(net: Net) -> str:
     """Return what to pass to `--input-shape` for data of unknown sizes, with letters in place of them; empty if all are known."""
     tops = [top for layer in net.layers if not layer.bottoms for top in layer.tops]
     shapes = {top.name: top.shape if top.shape is not None else (None,) * 4 for top in tops}

@@ -393,11 +393,18 @@ class Evidence:
             if not name.endswith("_split") and not self.traits_of(name).copies
         ]
 
-    def weights(self, passed: Pass) -> Iterator[tuple[LayerView, Value, Value | None]]:
-        """The layers that learn a weight, with its data and its diff, in forward order. BatchNorm's blobs are statistics."""
+    def first_params(self, passed: Pass) -> Iterator[tuple[LayerView, Value, Value]]:
+        """The layers that learn their first parameter, with its data and its diff, in forward order.
+
+        One that is frozen has no diff (net.cpp, Net::BackwardDebugInfo): the first that is printed is that of the bias.
+        """
         for view in self.views(passed):
-            if view.params and view.param_diffs and not self.traits_of(view.name).channel_params:
+            if view.params and view.param_diffs and view.param_diffs[0].key.blob == "0":
                 yield view, view.params[0], view.param_diffs[0]
+
+    def weights(self, passed: Pass) -> Iterator[tuple[LayerView, Value, Value]]:
+        """The layers that learn a weight, with its data and its diff, in forward order. BatchNorm's blobs are statistics."""
+        return (each for each in self.first_params(passed) if not self.traits_of(each[0].name).channel_params)
 
     def bottoms_of(self, passed: Pass, layer: str) -> list[Value]:
         """The data of a layer's bottoms, which are tops of earlier layers; empty if the net is unknown."""

@@ -26,6 +26,7 @@ from ...training_log.runs import Run
 from .. import lines_of, shown
 from ..diff import patch_lines
 from ..full import printable
+from ..net_table import shapes_to_give
 from ..repository import plain_text
 from .drawn_net import NetContent, Range, net_content, rounded
 from .drawn_run import MOST_VALUES, RunContent, run_content
@@ -116,11 +117,16 @@ def view_content(path: str | None, files: Files, session: Session, logs: Sequenc
     Raises InputError for what cannot be read.
     """
     read = [(log, session.read_log(log)) for log in logs]
+    strange = [log for log, runs in read if not any(run.recognised for run in runs)]
+    read = [(log, runs) for log, runs in read if log not in strange]
+    if path is None and not read:
+        raise Unreadable(strange[0], _NO_LOG)
+    unused = [f"{log}: {_NO_LOG}" for log in strange]
     if path is None:
-        return _of_logs(read, session.settings.of(logs[0]))
+        return _of_logs(read, session.settings.of(logs[0]), unused)
     kept: list[Kept] = []
     checked = session.check((path,), files, keeping(kept))
-    said = [*checked.errors, *checked.notes]
+    said = [*checked.errors, *checked.notes, *unused]
     if not kept:
         raise Unreadable(path, (said or ["neither a solver nor a net"])[0].removeprefix(f"{path}: "))
     return content_of(path, kept[0], session.settings.of(path), read, said)
@@ -140,6 +146,8 @@ def content_of(
     findings = _in_order(result.findings)
     texts = {name: b"" if own.is_outside(name) else source for name, source in result.sources.items()}
     missing = [problem.message for problem in missing_nets(job)] if job is not None else []
+    wanted = shapes_to_give(nets[0][1].net) if nets else ""
+    shapes = [f"The files do not give the sizes shown as ?: give them with --input-shape {wanted}."] if wanted else []
     return {
         "version": VERSION,
         "title": visible(plain_text(path)),
@@ -166,7 +174,7 @@ def content_of(
         "schedule": _schedule(job.solver.message) if job is not None else None,
         "prediction": _prediction_content(prediction) if prediction is not None else None,
         "runs": list(_runs(read, job, settings)),
-        "notes": [visible(plain_text(note)) for note in (*notes, *with_solver, *missing)],
+        "notes": [visible(plain_text(note)) for note in (*notes, *with_solver, *missing, *shapes)],
     }
 
 
@@ -310,10 +318,11 @@ def _runs(read: Sequence[tuple[str, list[Run]]], job: Job | None, settings: Sett
         for run in runs:
             comparison = judged.compared.get(run.number)
             note = comparison.sentence(log, job.solver.file.path) if comparison is not None and job is not None else ""
+            is_same = comparison is not None and comparison.is_same
             yield run_content(
                 log,
                 titles[log],
-                run,
+                Evidence(run, job if is_same else None),
                 judged.causes,
                 note=note,
                 several=len(runs) > 1,
@@ -328,13 +337,17 @@ def _titles(logs: Sequence[str]) -> dict[str, str]:
     return {log: visible(plain_text(log if whole else name)) for log, name in zip(logs, names, strict=True)}
 
 
-def _of_logs(read: Sequence[tuple[str, list[Run]]], settings: Settings) -> ViewContent:
+_NO_LOG = "not a Caffe training log"
+
+
+def _of_logs(read: Sequence[tuple[str, list[Run]]], settings: Settings, unused: list[str]) -> ViewContent:
     """The page of logs alone: with the net and the solver that Caffe printed at the start of the first run that has them."""
     evidence = [Evidence(run) for _, runs in read for run in runs]
     drawn = next((log for log in evidence if log.net_in_phase is not None), None)
     built = drawn.net_in_phase if drawn is not None else None
     solver = next((log.solver for log in evidence if log.solver is not None), None)
     notes = [] if built is not None else ["The log does not print its net: name the solver to see it drawn."]
+    notes += [visible(plain_text(note)) for note in unused]
     return {
         "version": VERSION,
         "title": ", ".join(_titles([path for path, _ in read]).values()),

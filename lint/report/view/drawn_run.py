@@ -9,8 +9,9 @@ from typing import TypedDict
 from ...source.visible import visible
 from ...training_log.causes import Diagnosed
 from ...training_log.evidence import Evidence
-from ...training_log.runs import Pass, Run
+from ...training_log.runs import Key, Pass
 from ..repository import plain_text
+from .update_ratios import update_ratios
 
 MOST_POINTS = 6000  # of a curve; a run keeps fewer
 MOST_VALUES = (
@@ -32,7 +33,10 @@ class CurveContent(TypedDict):
 
 
 class ValuesContent(TypedDict):
-    """Values of debug_info: for each measure a row for each layer, with a value for each iteration; null is not in the log."""
+    """Values of debug_info: for each measure a row for each layer, with a value for each iteration; null is not in the log.
+
+    `update_basis` is what the update ratios rest on, or why there are none.
+    """
 
     layers: list[str]
     iterations: list[int]
@@ -40,6 +44,7 @@ class ValuesContent(TypedDict):
     gradient: list[list[Number]]
     param_gradient: list[list[Number]]
     update_ratio: list[list[Number]]
+    update_basis: str
 
 
 class CauseContent(TypedDict):
@@ -75,17 +80,19 @@ class RunContent(TypedDict):
 
 
 def run_content(
-    path: str, title: str, run: Run, found: Iterable[Diagnosed], *, note: str, several: bool, most_values: int
+    path: str, title: str, log: Evidence, found: Iterable[Diagnosed], *, note: str, several: bool, most_values: int
 ) -> RunContent:
     """What the page shows of a run. `title` is that of its log, `several`: the log has other runs; `most_values` of debug_info."""
-    log = Evidence(run)
+    run = log.run
     causes = [_cause(each) for each in found if each.run == run.number]
     name = visible(plain_text(path))
     first = log.first_bad
     blamed = next((cause for cause in causes if cause["layer"]), None)
     overflowed = visible(first.key.layer) if first is not None else None
     guilty = blamed["layer"] if blamed is not None else overflowed
-    why = "first NaN or infinity" if guilty == overflowed or blamed is None else f"{blamed['code']} {blamed['name']}"
+    why = f"{blamed['code']} {blamed['name']}" if blamed is not None else ""
+    if first is not None and guilty == overflowed:
+        why = f"first {'NaN' if math.isnan(first.value) else 'infinity'}, in {_part(first.key)}"
     return {
         "title": f"{title}, run {run.number}" if several else title,
         "log": name,
@@ -99,6 +106,12 @@ def run_content(
         "values": _values(log, most_values),
         "causes": causes,
     }
+
+
+def _part(key: Key) -> str:
+    """What of a layer a value of debug_info is of."""
+    name = f"parameter {key.blob}" if key.role == "param" else key.blob
+    return visible(plain_text(f"the gradient of {name}" if key.what == "diff" else name))
 
 
 def _cause(each: Diagnosed) -> CauseContent:
@@ -188,25 +201,20 @@ def _values(log: Evidence, most: int) -> ValuesContent | None:
     columns: list[dict[str, dict[str, float]]] = []
     for passed in chosen:
         column: dict[str, dict[str, float]] = {measure: {} for measure in MEASURES}
-        sizes: dict[tuple[str, str], float] = {}
         for value in passed:
             key = value.key
             if key.layer.endswith("_split"):
                 continue
             layers.setdefault(key.layer)
-            if key.direction == "Forward" and key.role == "param":
-                sizes[key.layer, key.blob] = value.value
-            measure, size = _measure(key.direction, key.role, key.what), value.value
-            if key.direction == "Update":
-                data = sizes.get((key.layer, key.blob))
-                if not data or key.what != "diff":
-                    continue
-                measure, size = "update_ratio", size / data
+            measure, size = _measure(key), value.value
             if measure:
                 known = column[measure].get(key.layer)
                 if known is None or not size <= known:
                     column[measure][key.layer] = size if known is None or known == known else known
         columns.append(column)
+    ratios = update_ratios(log, chosen)
+    for column, of_pass in zip(columns, ratios.by_pass, strict=True):
+        column["update_ratio"] = of_pass
 
     def rows(measure: str) -> list[list[Number]]:
         found = [
@@ -224,14 +232,16 @@ def _values(log: Evidence, most: int) -> ValuesContent | None:
         "gradient": rows("gradient"),
         "param_gradient": rows("param_gradient"),
         "update_ratio": rows("update_ratio"),
+        "update_basis": visible(ratios.basis),
     }
 
 
-def _measure(direction: str, role: str, what: str) -> str:
-    if direction == "Forward":
-        return "activation" if role == "top" else ""
-    if direction == "Backward" and what == "diff":
-        return "gradient" if role == "bottom" else "param_gradient"
+def _measure(key: Key) -> str:
+    """What a value is shown as; empty for what is not, such as the values of parameters."""
+    if key.direction == "Forward":
+        return "activation" if key.role == "top" else ""
+    if key.direction == "Backward" and key.what == "diff":
+        return "gradient" if key.role == "bottom" else "param_gradient"
     return ""
 
 

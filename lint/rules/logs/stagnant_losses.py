@@ -209,7 +209,7 @@ def update_ratio(log: Evidence) -> float | None:
     if log.first_pass is None or rate is None or log.solver_type not in ("SGD", "Nesterov"):
         return None
     gain = rate / (1 - log.setting("momentum")) if 0 <= log.setting("momentum") < 1 else rate
-    ratios = [gain * diff.value / data.value for _, data, diff in log.weights(log.first_pass) if diff and data.value]
+    ratios = [gain * diff.value / data.value for _, data, diff in log.weights(log.first_pass) if data.value]
     return log.typical(ratios) if ratios else None
 
 

@@ -138,7 +138,7 @@ def vanishing_gradient(log: Evidence, *, ratio: float) -> Iterator[Cause]:
     passed = log.first_pass
     if passed is None or not stuck(log) or log.run.resumed:
         return
-    weights = [(view, data, diff) for view, data, diff in log.weights(passed) if diff is not None]
+    weights = list(log.weights(passed))
     if len(weights) < 3 or any(data.value == 0 for _, data, _ in weights):
         return
     first, last = weights[0], weights[-1]

@@ -137,6 +137,13 @@ def step_size(rule: UpdateRule, gradient: float, rate: float) -> float:
     return rate * gradient
 
 
+def update_of(rule: UpdateRule, param: Param, gradient: float, weight: float, rate: float) -> float:
+    """The size of the first update of a parameter with weights and a clipped gradient of these mean absolute values."""
+    decay = rule.decay * param.decay_mult
+    decayed = decay * (1.0 if rule.l1 else weight) if weight else 0.0
+    return step_size(rule, math.hypot(gradient, decayed), rate * abs(param.lr_mult))
+
+
 def first_updates(
     rule: UpdateRule, gradients: Mapping[Param, Gradient], weights: Mapping[Param, Weights], l2: float
 ) -> dict[Param, Update]:
@@ -144,11 +151,8 @@ def first_updates(
     factor = clip_factor(rule, l2) / rule.iter_size
     found = {}
     for param, gradient in gradients.items():
-        weight = weights[param]
-        decay = rule.decay * param.decay_mult
-        decayed = decay * (1.0 if rule.l1 else weight.mean_abs) if weight.mean_abs else 0.0
-        size = math.hypot(gradient.mean_abs * factor, decayed)
-        update = step_size(rule, size, rule.rate * abs(param.lr_mult))
-        ratio = update / weight.mean_abs if weight.mean_abs else (math.inf if update else 0.0)
+        mean_abs = weights[param].mean_abs
+        update = update_of(rule, param, gradient.mean_abs * factor, mean_abs, rule.rate)
+        ratio = update / mean_abs if mean_abs else (math.inf if update else 0.0)
         found[param] = Update(update, ratio)
     return found

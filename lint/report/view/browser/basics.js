@@ -88,8 +88,13 @@ function eachFrame(work) {
   };
 }
 
-/** The value of a variable of the style sheet, as it is in the current theme. */
-const themed = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const probe = document.body.appendChild(el("i", { hidden: true }));
+
+/** A colour of the style sheet, as it is in the current theme. */
+function themed(name) {
+  probe.style.color = `var(${name})`;
+  return getComputedStyle(probe).color;
+}
 
 /** Fits a canvas to its box, in the pixels of the screen. Returns the context, scaled, with the width and height. */
 function fitted(canvas) {

@@ -1,7 +1,7 @@
 "use strict";
 // Curves over iterations: several runs in one chart, smoothed, zoomed by dragging, on a linear or logarithmic scale.
 
-const RUN_COLOURS = ["#3b82f6", "#f97316", "#10b981", "#a855f7", "#eab308", "#ec4899", "#14b8a6", "#94a3b8"];
+const RUN_COLOURS = ["#3b82f6", "#ea580c", "#0f9f6e", "#a855f7", "#b7791f", "#db2777", "#0d9488", "#7c8796"]; // 3:1 on white and on black
 
 /** Values smoothed as TensorBoard does it: an exponential mean, corrected for its start. What is not a number is left out. */
 function smoothed(values, weight) {
@@ -23,6 +23,15 @@ function ticks(low, high, most) {
   const found = [];
   for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) found.push(Math.abs(value) < step * 1e-9 ? 0 : value);
   return found;
+}
+
+/** Round numbers between two powers of ten: powers of ten, and 2 and 5 times these if they are few. */
+function powers(low, high, most) {
+  const whole = ticks(Math.ceil(low), Math.floor(high), most).filter(Number.isInteger);
+  const found = whole.length > 2 ? whole.map((power) => 10 ** power) : [];
+  if (!found.length)
+    for (let power = Math.floor(low); power <= high; power++) found.push(...[1, 2, 5].map((part) => part * 10 ** power));
+  return found.filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
 }
 
 class Chart {
@@ -83,7 +92,11 @@ class Chart {
     const { context, width, height } = fitted(this.canvas);
     const [text, dim, line] = ["--text", "--dim", "--line"].map(themed);
     context.clearRect(0, 0, width, height);
-    if (!this.series.length) return;
+    if (!this.series.length) {
+      this.scale = null;
+      this.say(context, width, height);
+      return;
+    }
     const ends = this.ends();
     const plot = { left: 52, top: 10, right: width - 12, bottom: height - 24 };
     const x = (iteration) => plot.left + ((iteration - ends.low) / (ends.high - ends.low)) * (plot.right - plot.left);
@@ -96,10 +109,7 @@ class Chart {
     context.textBaseline = "middle";
     context.textAlign = "right";
     const wanted = Math.max(2, Math.floor((plot.bottom - plot.top) / 32));
-    const rows = this.isLogarithmic && ends.top - ends.bottom > 2
-      ? ticks(Math.ceil(ends.bottom), Math.floor(ends.top), wanted).filter(Number.isInteger).map((power) => 10 ** power)
-      : ticks(ends.bottom, ends.top, wanted).map((value) => (this.isLogarithmic ? 10 ** value : value));
-    for (const value of rows) {
+    for (const value of this.isLogarithmic ? powers(ends.bottom, ends.top, wanted) : ticks(ends.bottom, ends.top, wanted)) {
       const at = y(value);
       if (!(at >= plot.top - 1 && at <= plot.bottom + 1)) continue;
       context.globalAlpha = 0.6;
@@ -142,6 +152,13 @@ class Chart {
     if (this.hover && !this.dragged) this.paintHover(context, text, width);
   }
 
+  say(context, width, height) {
+    context.font = FONT.small;
+    context.fillStyle = themed("--dim");
+    context.textAlign = "center";
+    context.fillText("There are no curves to show.", width / 2, height / 2);
+  }
+
   mark(context, iteration, colour, words, dash) {
     const { x, plot } = this.scale;
     context.strokeStyle = context.fillStyle = colour;
@@ -154,8 +171,13 @@ class Chart {
     context.setLineDash([]);
     if (!words) return;
     const isLeft = x(iteration) > (plot.left + plot.right) / 2;
-    context.textAlign = isLeft ? "right" : "left";
-    context.fillText(words, x(iteration) + (isLeft ? -4 : 4), plot.top + 6);
+    const width = textWidth(words, FONT.small) + 4;
+    const left = x(iteration) + (isLeft ? -2 - width : 2);
+    context.fillStyle = themed("--page");
+    context.fillRect(left, plot.top, width, 13);
+    context.fillStyle = colour;
+    context.textAlign = "left";
+    context.fillText(words, left + 2, plot.top + 7);
   }
 
   trace(context, { iterations, colour, dashed, stepwise }, values, alpha, thick) {
@@ -281,7 +303,7 @@ class HeatMap {
     });
   }
 
-  /** `about` has `values` of a run, `measure`, `colouring`, `column`, `guilty`, `bad` (iteration), `selected` (names of layers). */
+  /** `about` has `values` of a run, `measure`, `colouring`, `column`, `guilty`, `selected` (names of layers), `nothing` (why it is empty). */
   set(about) {
     Object.assign(this, about);
     this.rows = this.values.layers
@@ -311,7 +333,7 @@ class HeatMap {
     context.textBaseline = "middle";
     if (!this.rows.length) {
       context.textAlign = "center";
-      context.fillText("The log has no such values.", width / 2, height / 2);
+      context.fillText(this.nothing, width / 2, height / 2);
       return;
     }
     const room = Math.min(150, Math.max(...this.rows.map(({ name }) => textWidth(name, FONT.small))), width * 0.35);

@@ -13,10 +13,13 @@ function viridis(part) {
 
 const BROKEN = [200, 20, 40]; // NaN or infinite
 
-/** Black or white, whichever can be read on a colour. */
-const inkOn = ([red, green, blue]) => (0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#111" : "#fff");
+/** Black or white, whichever stands out more from a colour: by its relative luminance, as WCAG has it. */
+function inkOn(rgb) {
+  const [red, green, blue] = rgb.map((channel) => (channel / 255 <= 0.04045 ? channel / 3294.6 : ((channel / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#000" : "#fff";
+}
 
-// What layers can be coloured by. `of` gives the value of a node; a list of signals has its name in `signal`.
+// What layers can be coloured by: what they are, a signal of an iteration, or what they cost.
 const MEASURES = {
   type: { title: "type" },
   findings: { title: "findings" },
@@ -32,6 +35,7 @@ const MEASURES = {
 /** Whether a layer has a value of a measure at all: data layers have no gradients, and only parameters are updated. */
 const applies = (layer, measure) => {
   if (measure === "gradient") return layer.backward;
+  if (measure === "update_ratio") return layer.backward && layer.params.some(({ lr_mult }) => lr_mult);
   return measure === "activation" ? layer.tops.length > 0 : !MEASURES[measure].signal || (layer.backward && layer.params.length > 0);
 };
 
@@ -124,18 +128,21 @@ class Colouring {
 
   legend() {
     const about = MEASURES[this.measure];
-    if (this.measure === "findings")
-      return [...[...SEVERITIES].reverse().map((severity) => key(`var(--${severity})`, severity)), key("var(--box)", "none")];
+    if (this.measure === "findings") {
+      const number = (severity) => VIEW.findings.filter((finding) => finding.severity === severity).length;
+      return [...[...SEVERITIES].reverse().map((severity) => key(`var(--${severity})`, `${severity} (${number(severity)})`)), key("var(--page)", "none in the layer")];
+    }
     if (!this.isNumeric) {
       const found = new Set(this.net.layers.filter((layer, index) => layer.host === index).map((layer) => layer.kind));
-      const names = { weights: "weights", norm: "normalisation", activation: "activation", pool: "pooling", shape: "joins, reshapes", data: "data", loss: "loss", unknown: "unknown type", other: "other" };
+      const names = { weights: "weights", norm: "normalisation", activation: "activation", pool: "pooling", shape: "joins, reshapes", data: "data", loss: "loss", unknown: "unknown type", other: "other", block: "block of layers" };
+      if (this.net.blocks.length) found.add("block");
       return Object.entries(names).filter(([name]) => found.has(name)).map(([name, words]) => key(`var(--of-${name})`, words));
     }
     const bar = el("span", { class: "scale", "aria-hidden": "true", style: `background: linear-gradient(90deg, ${VIRIDIS.map((rgb) => `rgb(${rgb})`).join(",")})` });
     const ends = [10 ** this.low, 10 ** this.high].map((value) => (about.costs ? quantity(Math.round(value), about.unit) : short(value)));
     const parts = [el("span", { text: ends[0] }), bar, el("span", { text: ends[1] })];
     if (about.signal) parts.push(key(`rgb(${BROKEN})`, "NaN, inf"));
-    parts.push(key("var(--unknown)", CANNOT_TELL));
+    parts.push(key("var(--unknown)", CANNOT_TELL), key("var(--box)", about.signal ? "none" : "0"));
     return parts;
   }
 }

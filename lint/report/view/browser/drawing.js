@@ -90,6 +90,7 @@ class Drawing {
     context.scale(k, k);
     const sight = [x, y, x + width / k, y + height / k];
     const isReadable = k >= READABLE;
+    this.right = sight[2];
     for (const region of this.regions) if (meets(region.box, sight)) this.paintRegion(context, region);
     context.lineWidth = Math.max(1.1, 0.6 / k);
     context.strokeStyle = theme.edge;
@@ -162,16 +163,24 @@ class Drawing {
     const value = colouring.isNumeric ? colouring.valueOf(node) : null;
     const rgb = colouring.isNumeric ? colouring.colourOf(value) : null;
     const bySeverity = colouring.measure === "findings";
-    let fill = theme.box, ink = theme.text, soft = theme.dim, strip = theme[`of-${node.category}`];
+    let fill = theme.box, ink = theme.text, soft = theme.dim, border = theme.line, strip = theme[`of-${node.category}`], words = node.shownSubtitle;
     if (rgb) {
       fill = `rgb(${rgb})`;
       ink = soft = inkOn(rgb);
       strip = null;
+      words = colouring.text(value);
     } else if (colouring.isNumeric) {
       fill = value === 0 || value === undefined ? theme.box : theme.unknown;
+      soft = theme.text;
+      strip = null;
+      words = colouring.text(value);
     } else if (bySeverity) {
+      fill = theme.page;
+      border = theme[node.severity || "edge"];
       strip = node.severity ? theme[node.severity] : null;
-      if (!strip && !isReadable) fill = theme.unknown;
+      soft = theme.text;
+      if (node.severity) words = node.codes;
+      else if (!isReadable) fill = theme.unknown;
     }
     if (k < SMALLEST && node.id !== this.selected && !this.isGuilty(node)) { // a few pixels: a spot of colour
       context.fillStyle = strip || fill;
@@ -184,7 +193,7 @@ class Drawing {
     }
     if (node.block >= 0) { // a stack of cards
       context.fillStyle = fill;
-      context.strokeStyle = theme.line;
+      context.strokeStyle = border;
       context.lineWidth = 1;
       for (const shift of [6, 3]) {
         context.beginPath();
@@ -211,7 +220,7 @@ class Drawing {
     const isSelected = node.id === this.selected;
     const isGuilty = this.isGuilty(node);
     context.lineWidth = isSelected || isGuilty ? Math.max(2.5, 2 / k) : 1;
-    context.strokeStyle = isGuilty ? theme.error : isSelected ? theme.accent : theme.line;
+    context.strokeStyle = isGuilty ? theme.error : isSelected ? theme.accent : border;
     if (isGuilty) context.setLineDash([6, 3]);
     context.beginPath();
     context.roundRect(left, top, node.width, node.height, 7);
@@ -240,7 +249,7 @@ class Drawing {
     context.fillText(node.shownTitle, start, top + 19);
     context.font = FONT.text;
     context.fillStyle = soft;
-    context.fillText(colouring.isNumeric ? colouring.text(value) : node.shownSubtitle, start, top + 36);
+    context.fillText(words, start, top + 36);
     context.font = FONT.small;
     let line = top + 51;
     if (node.shownChips) {
@@ -253,15 +262,22 @@ class Drawing {
       context.font = FONT.title;
       context.fillText("⊞", left + node.width - 8, top + 19);
     }
-    if (isGuilty) {
-      const words = `✖ ${this.guilty.words}`;
-      context.textAlign = "left";
-      context.font = FONT.title;
-      context.fillStyle = theme.page;
-      context.fillRect(left + node.width + 7, top + node.height / 2 - 9, textWidth(words, FONT.title) + 6, 18);
-      context.fillStyle = theme.error;
-      context.fillText(words, left + node.width + 10, top + node.height / 2 + 4);
-    }
+    if (isGuilty) this.paintBlame(context, node);
+  }
+
+  /** Says beside a node what it is to blame for, or above it where there is no room on the right. */
+  paintBlame(context, node) {
+    const words = `✖ ${this.guilty.words}`;
+    const width = textWidth(words, FONT.title) + 8;
+    const isBeside = node.x + node.width / 2 + width + 16 < this.right;
+    const left = isBeside ? node.x + node.width / 2 + 7 : node.x - width / 2;
+    const middle = isBeside ? node.y : node.y - node.height / 2 - 15;
+    context.textAlign = "left";
+    context.font = FONT.title;
+    context.fillStyle = this.theme.page;
+    context.fillRect(left, middle - 9, width, 18);
+    context.fillStyle = this.theme.error;
+    context.fillText(words, left + 4, middle + 4);
   }
 
   isGuilty(node) {

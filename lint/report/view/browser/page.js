@@ -2,7 +2,8 @@
 // The page: its state, and what happens when something is chosen.
 
 const $ = (id) => document.getElementById(id);
-const state = { net: null, shown: null, measure: "type", source: new Source(), node: null, layer: null, tab: "layer" };
+// `measure` colours the net, by the values of `source`; `signal` and `run` are those of the heat map.
+const state = { net: null, shown: null, measure: "type", source: new Source(), signal: "activation", run: 0, node: null, layer: null, tab: "layer" };
 const shownNets = new Map();
 
 const drawing = new Drawing($("net"), {
@@ -23,7 +24,7 @@ const say = (words) => { $("said").textContent = words; };
 
 // -- nets, blocks and layers --------------------------------------------------------------------------------
 
-function showNet(net, { keeps = null } = {}) {
+function showNet(net, { keeps = "" } = {}) {
   state.net = net;
   if (!shownNets.has(net)) shownNets.set(net, new Shown(net));
   state.shown = shownNets.get(net);
@@ -32,7 +33,7 @@ function showNet(net, { keeps = null } = {}) {
   drawing.selected = null;
   recolour();
   arrange(() => {
-    const index = keeps === null ? -1 : net.layers.findIndex((layer) => layer.name === keeps);
+    const index = keeps ? net.layers.findIndex((layer) => layer.name === keeps) : -1;
     drawing.fit();
     if (index >= 0) goTo(index);
   });
@@ -101,8 +102,8 @@ function selectNode(node) {
     const more = node.severity ? `, ${node.findings.length} finding${node.findings.length === 1 ? "" : "s"}, ${node.severity}` : "";
     const value = drawing.colouring.isNumeric ? `, ${MEASURES[state.measure].title} ${drawing.colouring.text(drawing.colouring.valueOf(node))}` : "";
     say(`${node.title}, ${node.subtitle}${value}${more}`);
-    history.replaceState(null, "", node.block >= 0 ? "#" : `#${encodeURIComponent(state.net.layers[state.layer].name)}`);
   }
+  history.replaceState(null, "", node && node.block < 0 ? `#${encodeURIComponent(state.net.layers[state.layer].name)}` : "#");
   showTab("layer");
   markHeatMap();
 }
@@ -121,20 +122,15 @@ function goTo(index, { center = true } = {}) {
   else if (drawing.picture) work(drawing.picture);
 }
 
-function goToName(name) {
-  const index = state.net.layers.findIndex((layer) => layer.name === name);
-  if (index >= 0) goTo(index);
+/** Goes to the first layer of which something is true, in the net that is shown or else in another. */
+function goToFirst(isWanted) {
+  const net = [state.net, ...VIEW.nets].find(({ layers }) => layers.some(isWanted));
+  if (net === state.net) goTo(net.layers.findIndex(isWanted));
+  else if (net) showNet(net, { keeps: net.layers.find(isWanted).name });
 }
 
-/** Goes to the layer that a finding is in, in whichever net. */
-function goToFinding(number) {
-  const has = (net) => net.layers.findIndex((layer) => layer.findings.includes(number));
-  if (has(state.net) >= 0) goTo(has(state.net));
-  else {
-    const net = VIEW.nets.find((each) => has(each) >= 0);
-    if (net) showNet(net, { keeps: net.layers[has(net)].name });
-  }
-}
+const goToName = (name) => goToFirst((layer) => layer.name === name);
+const goToFinding = (number) => goToFirst((layer) => layer.findings.includes(number));
 
 // -- colours ------------------------------------------------------------------------------------------------
 
@@ -146,20 +142,31 @@ function recolour() {
   drawing.guilty = { names: new Set(isMarked ? [run.guilty] : []), words: isMarked ? run.guilty_for : "" };
   const legend = drawing.colouring.legend();
   if (numeric && !drawing.colouring.known) {
-    const why = state.source.values ? "the log has no such values" : VIEW.prediction ? VIEW.prediction.cannot_tell || "nothing is predicted of this net" : "only the training net of a solver has a predicted signal";
+    const why = state.source.values ? nothingOf(state.source.values, state.measure) : VIEW.prediction ? VIEW.prediction.cannot_tell || "nothing is predicted of this net" : "only the training net of a solver has a predicted signal";
     legend.push(el("span", { class: "dim", text: why }));
   }
   if (numeric && state.net.phase === "TRAIN") {
     const at = state.source.values ? `iteration ${state.source.values.iterations[state.source.column]}` : "predicted, iteration 0";
     legend.unshift(el("strong", { text: at }));
+    if (state.source.values && state.measure === "update_ratio" && drawing.colouring.known) legend.push(el("span", { class: "dim", text: state.source.values.update_basis }));
   }
   $("legend").replaceChildren(...legend);
   drawing.draw();
 }
 
+/** Why a run has no values of a measure at all. */
+const nothingOf = (values, measure) => (measure === "update_ratio" ? `${CANNOT_TELL}: ${values.update_basis}` : "the log has no such values");
+
 function setMeasure(measure) {
   state.measure = measure;
-  $("measure").value = measure;
+  if (MEASURES[measure].signal) state.signal = measure;
+  refresh();
+}
+
+/** Shows again all that depends on the measure and on the iteration. */
+function refresh() {
+  $("measure").value = state.measure;
+  showIteration();
   recolour();
   fillHeatMap();
   if (state.tab === "layer") showTab("layer");
@@ -179,22 +186,23 @@ function showTab(name) {
   $("panel").setAttribute("aria-labelledby", `tab-${name}`);
   $("list").hidden = name !== "layers";
   $("card").hidden = name === "layers";
-  $("tab-layer").textContent = state.layer === null ? "Net" : "Layer";
+  $("tab-layer").textContent = !VIEW.nets.length ? "Log" : state.layer === null ? "Net" : "Layer";
   if (name === "layers") return;
   $("panel").scrollTop = 0;
   const help = { go: (index) => goTo(index), toggle: toggleBlock, reach: goToFinding, colouring: drawing.colouring };
   if (name === "findings") {
     const causes = VIEW.runs.flatMap((run, number) => run.causes.map((cause) => causeCard(cause, () => goToCause(number, cause))));
     const findings = VIEW.findings.map((_, number) => findingCard(number, goToFinding));
-    $("card").replaceChildren(...(causes.length || findings.length ? [...causes, ...findings] : [el("p", { class: "note", text: VIEW.verdicts.length ? "No findings." : "Nothing was found in the log." })]));
-  } else if (state.node && state.node.block >= 0 && state.shown.isFolded !== undefined && state.node.id === `b${state.node.block}`) {
+    const nothing = el("p", { class: "note", text: VIEW.verdicts.length ? "No findings." : "Nothing was found in the log." });
+    $("card").replaceChildren(el("h2", { class: "unseen", text: "Findings" }), ...causes, ...findings, ...(causes.length || findings.length ? [] : [nothing]));
+  } else if (state.node && state.node.block >= 0) {
     $("card").replaceChildren(blockCard(state.net, state.node, help));
   } else if (state.layer !== null) {
     const others = state.node && state.node.block < 0 ? state.node.layers : [state.layer];
     const chips = others.length > 1 || state.net.layers[state.layer].host !== state.layer ? foldedBar(others) : null;
     $("card").replaceChildren(...[chips, layerCard(state.net, state.layer, help)].filter(Boolean));
   } else {
-    $("card").replaceChildren(overviewCard(state.net, VIEW.schedule ? rateBox() : null));
+    $("card").replaceChildren(overviewCard(VIEW.nets.length ? state.net : null, VIEW.schedule ? rateBox() : null));
   }
 }
 
@@ -247,43 +255,51 @@ let curves = null, heat = null;
 
 /** Colours the net as it was in a column of a run. */
 function setColumn(run, column) {
-  if (state.source.run !== run || state.source.column !== column || !MEASURES[state.measure].signal) {
-    state.source = new Source(run, column);
-    if (!MEASURES[state.measure].signal) state.measure = "activation";
-    $("measure").value = state.measure;
+  state.run = run;
+  state.source = new Source(run, column);
+  if (!MEASURES[state.measure].signal) state.measure = state.signal;
+  refresh();
+}
+
+/** Shows a run in the heat map, and colours the net as it was at its end; -1 colours it as it is predicted. */
+function showRun(run) {
+  const values = run >= 0 ? VIEW.runs[run].values : null;
+  if (run >= 0) state.run = run;
+  if (values) setColumn(run, values.iterations.length - 1);
+  else {
+    state.source = new Source();
+    refresh();
   }
-  showIteration();
-  recolour();
-  fillHeatMap();
-  if (state.tab === "layer") showTab("layer");
 }
 
 function showIteration() {
+  if (!curves) return;
   const { values, column, run } = state.source;
-  if (!$("iteration")) return;
+  $("run").value = values || !VIEW.runs[state.run].values ? state.run : run;
+  $("slider").hidden = !values;
   if (values) {
+    const words = `iteration ${values.iterations[column]}`;
     $("iteration").max = values.iterations.length - 1;
     $("iteration").value = column;
-    $("run").value = run;
-    $("iteration-text").textContent = `iteration ${values.iterations[column]}`;
-    $("iteration").setAttribute("aria-valuetext", `iteration ${values.iterations[column]}`);
-  } else {
-    $("iteration-text").textContent = "predicted";
+    $("iteration").setAttribute("aria-valuetext", words);
+    $("iteration-text").textContent = words;
   }
-  if (curves) curves.set({ cursor: values ? values.iterations[column] : null });
+  curves.set({ cursor: values ? values.iterations[column] : null });
 }
 
 function fillHeatMap() {
   if (!heat) return;
-  const run = Number($("run").value);
+  const { run, signal: measure } = state;
   const { values } = VIEW.runs[run];
   $("heat-box").hidden = !values;
+  $("no-values").hidden = Boolean(values);
+  $("no-values").textContent = `${VIEW.runs[run].title} has no debug_info, and so no values of layers.`;
   if (!values) return;
-  const measure = MEASURES[state.measure].signal ? state.measure : "activation";
   const source = state.source.run === run ? state.source : new Source(run, 0);
   const colouring = new Colouring(state.net, measure, source);
-  $("heat-title").textContent = `${MEASURES[measure].title}: layers × iterations`;
-  heat.set({ values, measure, colouring, column: state.source.run === run ? state.source.column : null, guilty: VIEW.runs[run].guilty, selected: selectedNames() });
+  $("heat-measure").value = measure;
+  $("heat-key").replaceChildren(...(colouring.known ? colouring.legend() : []));
+  heat.set({ values, measure, colouring, column: state.source.run === run ? state.source.column : null, guilty: VIEW.runs[run].guilty, selected: selectedNames(), nothing: nothingOf(values, measure) });
   heat.canvas.setAttribute("aria-label", `Heat map of ${MEASURES[measure].title}: ${heat.rows.length} layers by ${heat.columns} iterations${VIEW.runs[run].guilty ? `. It started in layer ${VIEW.runs[run].guilty}` : ""}`);
 }
 
@@ -309,7 +325,8 @@ function fillCurves() {
       run: number,
     }));
   });
-  const hidden = curves.hidden || new Set();
+  $("smoothing-text").textContent = Number($("smoothing").value).toFixed(2);
+  const { hidden } = curves;
   const bad = themed("--error");
   const seen = series.filter((one) => !hidden.has(one.name));
   curves.set({
@@ -320,7 +337,7 @@ function fillCurves() {
   });
   $("curve-key").replaceChildren(...series.map((one) => el("button", {
     class: "key", "aria-pressed": String(!hidden.has(one.name)), title: "show or hide",
-    onclick: () => { if (!hidden.delete(one.name)) hidden.add(one.name); curves.hidden = hidden; fillCurves(); },
+    onclick: () => { if (!hidden.delete(one.name)) hidden.add(one.name); fillCurves(); },
   }, el("i", { style: `background: ${one.colour}` }), one.name)));
   const last = seen.map((one) => `${one.name} ends at ${short(one.values[one.values.length - 1])}`);
   curves.canvas.setAttribute("aria-label", `Curves of ${group}. ${last.slice(0, 6).join("; ")}`);
@@ -331,43 +348,47 @@ function startRuns() {
   $("dock").hidden = false;
   curves = new Chart($("curves"), {
     pick: (iteration) => {
-      const run = Number($("run").value);
-      const { values } = VIEW.runs[run];
-      if (values) setColumn(run, columnAt(values, iteration));
+      const { values } = VIEW.runs[state.run];
+      if (values) setColumn(state.run, columnAt(values, iteration));
     },
   });
+  curves.hidden = new Set();
   heat = new HeatMap($("heat"), (column, name) => {
-    setColumn(Number($("run").value), column);
+    setColumn(state.run, column);
     goToName(name);
   });
   const groups = [...new Set(VIEW.runs.flatMap((run) => run.curves.map((curve) => curve.group)))];
   $("curve").replaceChildren(...groups.map((group) => el("option", { value: group, text: group })));
-  $("run").replaceChildren(...VIEW.runs.map((run, number) => el("option", { value: number, text: run.title })));
+  const runs = VIEW.runs.map((run, number) => [number, run.title]);
+  if (VIEW.prediction && VIEW.runs.some((run) => run.values)) runs.push([-1, "predicted, iteration 0"]);
+  $("run").replaceChildren(...runs.map(([value, text]) => el("option", { value, text })));
+  $("run-box").hidden = runs.length < 2;
+  const signals = Object.entries(MEASURES).filter(([, { signal }]) => signal);
+  $("heat-measure").replaceChildren(...signals.map(([value, { title }]) => el("option", { value, text: title })));
   const worstRun = VIEW.runs.findIndex((run) => run.values && run.guilty);
   const start = worstRun >= 0 ? worstRun : Math.max(0, VIEW.runs.findIndex((run) => run.values));
-  $("run").value = start;
-  $("run").parentElement.hidden = VIEW.runs.length < 2;
+  state.run = start;
   const isDiverging = VIEW.runs.some((run) => run.first_bad !== null || run.curves.some((curve) => curve.group === "loss" && spread(curve.values) > 50));
   $("log-scale").checked = isDiverging;
   $("curve").addEventListener("change", fillCurves);
   $("log-scale").addEventListener("change", fillCurves);
   $("smoothing").addEventListener("input", fillCurves);
   $("unzoom").addEventListener("click", () => curves.set({ zoomed: null }));
-  $("run").addEventListener("change", () => {
-    const run = Number($("run").value);
-    const { values } = VIEW.runs[run];
-    if (values) setColumn(run, values.iterations.length - 1);
-    else fillHeatMap();
+  $("run").addEventListener("change", () => showRun(Number($("run").value)));
+  $("iteration").addEventListener("input", () => setColumn(state.run, Number($("iteration").value)));
+  $("heat-measure").addEventListener("change", () => setMeasure($("heat-measure").value));
+  $("hide-runs").addEventListener("click", () => {
+    const isShown = !$("run-charts").toggleAttribute("hidden");
+    $("hide-runs").setAttribute("aria-expanded", String(isShown));
+    $("hide-runs").textContent = isShown ? "Hide curves" : "Show curves";
   });
-  $("iteration").addEventListener("input", () => setColumn(Number($("run").value), Number($("iteration").value)));
-  $("run-notes").replaceChildren(...VIEW.runs.filter((run) => run.note).map((run) => el("p", { class: "note", text: run.note })));
+  const differing = VIEW.runs.filter((run) => run.note);
+  $("run-notes").replaceChildren(...differing.map((run) => el("details", {}, el("summary", { text: `▲ ${run.title} is not of the solver as it is now` }), run.note)));
   const { values, first_bad } = VIEW.runs[start];
   if (VIEW.runs.some((run) => run.curves.some((curve) => curve.iterations.length > 80))) $("smoothing").value = 0.6;
-  $("slider").hidden = !VIEW.runs.some((run) => run.values);
   fillCurves();
-  if (values) {
-    setColumn(start, first_bad !== null ? columnAt(values, first_bad) : values.iterations.length - 1);
-  } else fillHeatMap();
+  if (values && first_bad !== null) setColumn(start, columnAt(values, first_bad));
+  else showRun(start);
 }
 
 function spread(values) {
@@ -385,17 +406,18 @@ function startBar() {
     const [cause] = run.causes;
     if (cause) $("verdicts").append(line(cause.severity, `${run.title}: ${cause.message}`));
   }
-  VIEW.nets.forEach((net, number) => $("phases").append(el("button", { "data-number": number, "aria-pressed": "false", text: net.title, onclick: () => showNet(net, { keeps: state.layer !== null ? state.net.layers[state.layer].name : null }) })));
+  VIEW.nets.forEach((net, number) => $("phases").append(el("button", { "data-number": number, "aria-pressed": "false", text: net.title, onclick: () => showNet(net, { keeps: state.layer !== null ? state.net.layers[state.layer].name : "" }) })));
   for (const [name, { title }] of Object.entries(MEASURES)) $("measure").append(el("option", { value: name, text: title }));
   $("measure").addEventListener("change", () => setMeasure($("measure").value));
   const all = VIEW.findings.length + VIEW.runs.reduce((sum, run) => sum + run.causes.length, 0);
   $("tab-findings").textContent = `Findings (${all})`;
-  TABS.forEach((tab, place) => {
+  const tabs = TABS.filter((tab) => !$(`tab-${tab}`).hidden);
+  tabs.forEach((tab, place) => {
     $(`tab-${tab}`).addEventListener("click", () => showTab(tab));
     $(`tab-${tab}`).addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
-      const next = TABS[(place + step + TABS.length) % TABS.length];
+      const next = tabs[(place + step + tabs.length) % tabs.length];
       showTab(next);
       $(`tab-${next}`).focus();
     });
@@ -427,48 +449,46 @@ function startBar() {
     const isTyping = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
     if (event.key === "/" && !isTyping) { event.preventDefault(); $("search").focus(); }
   });
-  addEventListener("hashchange", goToHash);
+  $("panel").addEventListener("keydown", (event) => { if (event.key === "Escape") $("net").focus(); });
+  addEventListener("hashchange", () => goToName(nameInHash()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 }
 
-function goToHash() {
-  if (location.hash.length > 1) {
-    try { goToName(decodeURIComponent(location.hash.slice(1))); } catch { /* not a name of ours */ }
-  }
+/** The name of the layer in the address of the page, empty without one. */
+function nameInHash() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; }
 }
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  $("theme").textContent = { "": "◐ auto", dark: "● dark", light: "○ light" }[theme];
+  $("theme").textContent = `Theme: ${theme || "auto"}`;
   repaint();
 }
 
 function repaint() {
   drawing.readTheme();
-  rateChart.draw();
+  showTab(state.tab); // with the curve of the learning rate
   if (curves) fillCurves();
-  if (heat) fillHeatMap();
+  fillHeatMap();
 }
 
 // -- start --------------------------------------------------------------------------------------------------
 
+$("tab-layers").hidden = !VIEW.nets.length;
 startBar();
 if (VIEW.nets.length) {
-  state.net = VIEW.nets[0];
-  state.shown = new Shown(state.net);
-  shownNets.set(state.net, state.shown);
+  const blamed = VIEW.runs.find((run) => run.guilty);
+  const wanted = nameInHash() || (blamed ? blamed.guilty : "");
+  state.net = VIEW.nets.find((net) => net.layers.some(({ name }) => name === wanted)) || VIEW.nets[0];
   drawing.colouring = new Colouring(state.net, state.measure, state.source);
   startRuns();
-  const hash = location.hash;
-  const blamed = VIEW.runs.find((run) => run.guilty);
-  showNet(state.net, { keeps: blamed ? blamed.guilty : null });
+  showNet(state.net, { keeps: wanted });
   showTab("layer");
-  if (hash.length > 1) setTimeout(goToHash, 0);
 } else {
   document.body.classList.add("without-net");
-  state.net = { layers: [], edges: [], title: "", phase: "TRAIN" };
+  state.net = { layers: [], edges: [], blocks: [], title: "", phase: "TRAIN" };
   drawing.colouring = new Colouring(state.net, "type", state.source);
   startRuns();
-  showTab("findings");
+  showTab(VIEW.runs.some((run) => run.causes.length) ? "findings" : "layer");
 }
 document.documentElement.dataset.ready = "true";

@@ -4,15 +4,16 @@
 
 const row = (name, value, title) => (value === null ? [] : [el("dt", { text: name, title }), typeof value === "string" ? el("dd", { text: value }) : el("dd", {}, value)]);
 
-/** A finding with its note, its line and its patch. `reach` is called with its number. */
+/** A finding with its note, its line and its patch. `reach` is called with its number, if a layer has it. */
 function findingCard(number, reach) {
   const finding = VIEW.findings[number];
+  const isInLayer = VIEW.nets.some((net) => net.layers.some((layer) => layer.findings.includes(number)));
   const where = `${finding.path}:${finding.line}`;
   return el("article", { class: `finding ${finding.severity}`, "data-code": finding.code },
     el("h3", {}, el("span", { class: "severity", text: finding.severity }), ` ${finding.code} `, el("span", { class: "dim", text: finding.name })),
     el("p", { text: finding.message }),
-    el("p", { class: "place" }, reach ? el("button", { class: "link", text: where, onclick: () => reach(number) }) : where,
-      finding.confidence === "high" ? "" : `${finding.confidence} confidence`),
+    el("p", { class: "place" }, isInLayer ? el("button", { class: "link", text: where, onclick: () => reach(number) }) : el("span", { text: where }),
+      finding.confidence === "high" ? null : el("span", { text: `${finding.confidence} confidence` })),
     finding.text ? el("pre", { text: finding.text, tabindex: "0", "aria-label": "line of the file" }) : null,
     finding.reason ? el("p", { class: "note", text: finding.reason }) : null,
     finding.related.length ? el("ul", { class: "related" }, ...finding.related.map(({ path, line, message }) => el("li", { text: `${path}:${line}: ${message}` }))) : null,
@@ -62,7 +63,7 @@ function layerCard(net, index, { go, colouring, reach }) {
       ...row("receptive field", field ? (field.whole ? "the whole input" : `${sizes(field.size)} pixels, every ${sizes(field.step)}`) : CANNOT_TELL),
     ),
     layer.params.length ? el("table", {}, el("caption", { text: "Parameters" }),
-      el("thead", {}, el("tr", {}, ...["", "shape", "lr", "filler"].map((head) => el("th", { scope: "col", text: head })))),
+      el("thead", {}, el("tr", {}, ...["role", "shape", "lr", "filler"].map((head) => el("th", { scope: "col", text: head })))),
       el("tbody", {}, ...layer.params.map(({ role, shape, lr_mult, filler, shared }) => el("tr", {},
         el("th", { scope: "row", text: role }), el("td", { text: shapeText(shape) }), el("td", { text: `×${lr_mult}` }), el("td", { text: shared ? `shared with ${shared}` : filler }))))) : null,
     net.phase === "TRAIN" && (VIEW.prediction || colouring.source.values) ? el("table", {}, el("caption", { text: `Signal, ${where}` }),
@@ -82,14 +83,26 @@ function blockCard(net, node, { go, toggle }) {
     el("ul", { class: "names" }, ...node.layers.map((index) => el("li", {}, el("button", { class: "link", text: net.layers[index].name || "(no name)", onclick: () => go(index) }), el("span", { class: "dim", text: ` ${net.layers[index].type}` })))));
 }
 
-/** The whole net, when no layer is selected. */
+/** What became of each run. */
+function runsTable() {
+  const rows = VIEW.runs.map((run) => {
+    const losses = run.curves.find((curve) => curve.group === "loss" && curve.phase === "train");
+    const ends = losses ? [losses.values[0], losses.values[losses.values.length - 1]].map(short).join(" → ") : "none";
+    const last = losses ? String(losses.iterations[losses.iterations.length - 1]) : "none";
+    return el("tr", {}, el("th", { scope: "row", text: run.title }), el("td", { text: last }), el("td", { text: ends }));
+  });
+  return el("table", {}, el("caption", { text: "Runs" }),
+    el("thead", {}, el("tr", {}, ...["log", "last iteration", "loss"].map((head) => el("th", { scope: "col", text: head })))), el("tbody", {}, ...rows));
+}
+
+/** All that is shown, when no layer is selected: the net if there is one, the runs and the learning rate. */
 function overviewCard(net, chart) {
   const found = VIEW.prediction;
-  const folded = net.layers.filter((layer, index) => layer.host !== index).length;
+  const folded = net ? net.layers.filter((layer, index) => layer.host !== index).length : 0;
   return el("div", { class: "layer" },
-    el("h2", { text: net.name || net.title }),
-    el("p", { class: "dim", text: net.path }),
-    el("dl", {},
+    el("h2", { text: net ? net.name || net.title : VIEW.title }),
+    net ? el("p", { class: "dim", text: net.path }) : null,
+    !net ? null : el("dl", {},
       ...row("layers", String(net.layers.length) + (folded ? `, ${folded} of them folded into others` : "")),
       ...row("parameters", quantity(net.learnable)),
       ...row("multiply-adds", quantity(net.multiply_adds), "in one forward pass"),
@@ -99,6 +112,7 @@ function overviewCard(net, chart) {
     found && found.cannot_tell ? el("p", { class: "note", text: found.cannot_tell }) : null,
     found && found.assumed.length ? el("p", { class: "note", text: `Assumed: ${found.assumed.join("; ")}.` }) : null,
     ...VIEW.notes.map((note) => el("p", { class: "note", text: note })),
+    VIEW.runs.length ? runsTable() : null,
     chart);
 }
 

@@ -168,6 +168,8 @@ function describe(node, shown) {
     node.shownFar ? textWidth(node.shownFar, FONT.small) : 0,
   );
   node.width = Math.max(NARROWEST, Math.ceil(wanted) + 2 * PADDING);
+  const codes = [...new Set(node.findings.map((number) => VIEW.findings[number].code))];
+  node.codes = codes.length > 2 ? `${codes[0]} +${codes.length - 1}` : codes.join(", "); // fits into the narrowest
   node.height = 44 + (node.shownChips ? 15 : 0) + (node.shownFar ? 15 : 0);
 }
 
