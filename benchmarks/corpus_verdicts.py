@@ -20,7 +20,7 @@ from caffe_lint.source.files import Unreadable
 from caffe_lint.stability.computed import cannot_tell, stability_of
 from caffe_lint.stability.verdict.verdict import confidence_in
 
-NOT_COUNTED = ("no net", "rejected net", "rejected solver", "no loss")  # there is no training to judge
+NOT_COUNTED = ("no net", "rejected net", "rejected solver", "no loss", "no training")  # there is no training to judge
 
 
 def jobs(root: Path) -> Iterator[tuple[str, Job]]:

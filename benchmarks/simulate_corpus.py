@@ -4,7 +4,8 @@ Run: nice -n 15 python benchmarks/simulate_corpus.py [--every N] [--plan] [--bud
      [../shared/corpus/files]
 
 Public solvers were trained, so none should be said to diverge with high confidence. `--plan` simulates nothing: it counts for how
-many a net of the same static signal fits into the budget. A training whose shapes are unknown does not count as refused.
+many a net of the same static signal fits into the budget. A training does not count as refused if shapes are unknown of layers
+that gradients pass, such as those of Python.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from corpus_verdicts import NOT_COUNTED, jobs
 
 from caffe_lint.net.job import Job
 from caffe_lint.simulation.simulating import Plan, planned, simulate
+from caffe_lint.stability.signal.basis import CannotTell
+from caffe_lint.stability.signal.training import training_of
 
 _HIGH = 0.9  # a probability that counts as high confidence
 
@@ -53,14 +56,16 @@ def _row(name: str, job: Job, options: argparse.Namespace) -> dict[str, Any]:
     if options.plan:
         sized = planned(job, plan)
         if isinstance(sized, list):
-            return {"name": name, "word": "fits", "cause": "", "reason": "", "cut": sized[0].said, "p": 0.0,
+            return {"name": name, "word": "fits", "cause": "", "reason": "", "shapes": True, "cut": sized[0].said, "p": 0.0,
                     "seconds": time.process_time() - started}  # fmt: skip
         found = sized
     else:
         found = simulate(job, plan)
     unknown = found.cannot_tell
+    training = training_of(job)
     return {
         "name": name,
+        "shapes": not isinstance(training, CannotTell) and not training.basis.shapeless,
         "word": found.word,
         "cause": unknown.cause if unknown is not None else "",
         "reason": unknown.reason if unknown is not None else "",
@@ -74,9 +79,12 @@ def _report(rows: list[dict[str, Any]]) -> None:
     counted = [row for row in rows if row["cause"] not in NOT_COUNTED]
     words = Counter(row["word"] for row in counted)
     print(f"{len(counted)} trainings: " + ", ".join(f"{word} {number}" for word, number in words.most_common()))
-    known = [row for row in counted if row["cause"] != "unknown shape"]
+    known = [row for row in counted if row["shapes"]]
     refused = [row for row in known if row["cause"]]
     print(f"refused {len(refused)} of {len(known)} whose shapes are known ({len(refused) / max(1, len(known)):.0%}):")
+    rest = [row for row in known if row["cause"] not in ("loaded weights", "unknown weights")]
+    number = sum(bool(row["cause"]) for row in rest)
+    print(f"  {number} of {len(rest)} whose initial weights are known, too ({number / max(1, len(rest)):.0%})")
     for cause, number in Counter(row["cause"] for row in refused).most_common():
         reasons = Counter(row["reason"].partition("'")[0].strip() for row in refused if row["cause"] == cause)
         print(f"  {cause:20s} {number:4d}  " + ", ".join(f"{reason} {n}" for reason, n in reasons.most_common(6)))

@@ -1,6 +1,6 @@
 """How well simulated trainings say what became of the real ones.
 
-Run: nice -n 15 python benchmarks/simulate_judge.py [--every N] [--steps 25] [--batch 8] [--seeds 1] [--save FILE | --load FILE]
+Run: nice -n 15 python benchmarks/simulate_judge.py [--every N] [--steps 25] [--batch 8] [--seeds 3] [--save FILE | --load FILE]
      [--fit] [--budget SECONDS] [../shared/divergence]
 
 For each set-up of `divergence/dev`, trained by the real Caffe, `caffe-lint simulate` with made-up data: AUC and accuracy of
@@ -39,7 +39,7 @@ def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("root", nargs="?", default="../shared/divergence")
-    for name, default in (("every", 1), ("steps", 25), ("batch", 8), ("seeds", 1)):
+    for name, default in (("every", 1), ("steps", 25), ("batch", 8), ("seeds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--budget", type=float, default=20.0, help="with a small one, nets are cut")
     parser.add_argument("--save")

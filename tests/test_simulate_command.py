@@ -140,6 +140,19 @@ def test_what_cannot_be_simulated_is_named(tmp_path: Path, kind: str, named: str
     assert named in output
 
 
+@pytest.mark.parametrize("ignored", ["", 'layer { name: "quiet" type: "Silence" bottom: "seen" }'])
+def test_a_layer_that_only_reports_something_is_left_out(tmp_path: Path, ignored: str) -> None:
+    report = 'layer { name: "seen" type: "Python" bottom: "score" top: "seen" loss_weight: 0 python_param { module: "m" layer: "L" } }'
+    plain = as_json(tmp_path)
+    found = as_json(tmp_path, net=NET + report + ignored)
+    assert found["verdict"] == plain["verdict"] == "learns"
+
+
+def test_nothing_is_told_of_a_solver_that_does_not_train(tmp_path: Path) -> None:
+    found = as_json(tmp_path, solver="\n".join([*(x for x in SOLVER.splitlines() if not x.startswith("max_iter")), "max_iter: 0", ""]))
+    assert found["cannot_tell"]["cause"] == "no training"
+
+
 def test_loaded_weights_are_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(NET)
     path = tmp_path / "solver.prototxt"

@@ -27,7 +27,7 @@ from caffe_lint.simulation.made_up_data import MadeUpData  # noqa: E402
 from caffe_lint.simulation.operator import CannotSimulate, operator_of  # noqa: E402
 from caffe_lint.simulation.outcome import diverging_score, stalling_score  # noqa: E402
 from caffe_lint.simulation.tape import Tape  # noqa: E402
-from caffe_lint.simulation.training_run import Course, Iteration  # noqa: E402
+from caffe_lint.simulation.training_run import Course, Iteration, Norms  # noqa: E402
 from caffe_lint.simulation.updating import Updater  # noqa: E402
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "norms" / "nets"
@@ -354,9 +354,31 @@ def test_one_wrong_batch_among_the_last_five_is_no_explosion() -> None:
     assert diverging_score(_course([*calm, math.nan])) > diverging_score(_course([*calm, *[87.3365] * 5]))
 
 
+def test_a_loss_that_runs_to_minus_infinity_explodes() -> None:
+    assert diverging_score(_course([-1e9] * 26)) == diverging_score(_course([1e9] * 26))
+
+
+def test_weights_that_grow_without_bound_make_a_divergence_likelier_however_small_the_loss() -> None:
+    def of_norms(*norms: float) -> float:
+        passes = [(([], [], Norms(0.0, 0.0, norm, 1.0)),) for norm in norms]
+        return diverging_score(Course([Iteration(2.3, 0.1, (), each, None) for each in passes], 2.3, 2.3, 2.3))
+
+    assert of_norms(1.0, 1.1, 1.2) < of_norms(1.0, 100.0, 90.0) < of_norms(1.0, math.inf, math.nan)
+    assert of_norms(1.0, 1.1, 1.2) == pytest.approx(of_norms(5.0, 5.5, 6.0))
+
+
+def test_a_loss_that_falls_far_is_no_farther_from_an_explosion_than_one_that_stays() -> None:
+    assert diverging_score(_course([2.3, *[1e-3] * 25])) == diverging_score(_course([2.3] * 26))
+
+
 def test_a_loss_that_does_not_move_stalls_most() -> None:
     still, slow, fast = (stalling_score(_course([2.3] * 26, after=after), 150) for after in (2.3, 2.29, 1.0))
     assert still > slow > fast
+
+
+def test_a_loss_that_ends_far_above_its_start_stalls_rather_than_one_that_rises_a_little() -> None:
+    far, little = (stalling_score(_course([2.3] * 26, after=after), 150) for after in (9.0, 3.0))
+    assert far > little
 
 
 # -- the real Caffe ---------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ from harness import SOLVER  # noqa: E402
 from caffe_lint.engine.files_in_memory import Files  # noqa: E402
 from caffe_lint.net.job import Job, Nets, SolverFile  # noqa: E402
 from caffe_lint.proto.schema import caffe_schema  # noqa: E402
-from caffe_lint.simulation.cutting import Cut, agreeing, smaller  # noqa: E402
+from caffe_lint.simulation.cutting import Cut, agreeing, first_iteration, smaller  # noqa: E402
 from caffe_lint.simulation.made_up_data import MadeUpData  # noqa: E402
+from caffe_lint.simulation.outcome import Outcome  # noqa: E402
 from caffe_lint.simulation.simulating import SPEED, Plan, simulate  # noqa: E402
 from caffe_lint.simulation.training_run import Course, run  # noqa: E402
-from caffe_lint.stability.signal.features import signal_of  # noqa: E402
 from caffe_lint.stability.signal.training import Training, training_of  # noqa: E402
 
 NORMAL = 'data_filler { type: "gaussian" std: 1 }'
@@ -61,7 +61,9 @@ def training(net: str, solver: str = "") -> Training:
 def cut_of(whole: Training, image: int, width: int) -> Cut:
     found = smaller(whole.net, image, width)
     assert found is not None
-    agreed = agreeing(whole, signal_of(whole), found)
+    first = first_iteration(whole)
+    assert first is not None
+    agreed = agreeing(whole, first, found)
     assert agreed is not None
     return agreed
 
@@ -180,3 +182,49 @@ def test_one_pass_stands_for_all_of_an_iteration() -> None:
     assert norms[0][0] == pytest.approx(4 * norms[1][0], rel=0.3)
     whole = simulate(job, Plan(steps=1, seeds=1, batch=None))
     assert len(whole.courses[0].iterations[0].passes) == 4
+
+
+# -- losses without a signal model, groups, confidence -------------------------------------------------------------
+
+BOXES = """
+layer { name: "d" type: "DummyData" top: "x" top: "boxes" dummy_data_param {
+  shape { dim: 8 dim: 3 dim: 56 dim: 56 } shape { dim: 1 dim: 1 dim: 4 dim: 8 }
+  data_filler { type: "gaussian" std: 1 } data_filler { type: "uniform" min: 0.1 max: 0.9 } } }
+"""
+
+
+def head(name: str, outputs: int) -> str:
+    return (
+        f'layer {{ name: "{name}" type: "Convolution" bottom: "b" top: "{name}" convolution_param {{ num_output: {outputs} kernel_size: 1'
+        f' weight_filler {{ type: "xavier" }} }} }}'
+        f'layer {{ name: "{name}_p" type: "Permute" bottom: "{name}" top: "{name}_p" permute_param {{ order: 0 order: 2 order: 3 order: 1 }} }}'
+        f'layer {{ name: "{name}_f" type: "Flatten" bottom: "{name}_p" top: "{name}_f" }}'
+    )
+
+
+DETECTOR = BOXES + conv("a", "x", 32) + conv("b", "a", 32) + head("loc", 4) + head("conf", 3)
+DETECTOR += 'layer { name: "prior" type: "PriorBox" bottom: "b" bottom: "x" top: "prior" prior_box_param { min_size: 14 } }'
+DETECTOR += (
+    'layer { name: "l" type: "MultiBoxLoss" bottom: "loc_f" bottom: "conf_f" bottom: "prior" bottom: "boxes" top: "l"'
+    " propagate_down: [true, true, false, false] multibox_loss_param { num_classes: 3 } }"
+)
+
+
+def test_a_net_is_cut_under_a_loss_without_a_signal_model() -> None:
+    whole = training(DETECTOR)
+    assert whole.basis.unmodelled
+    cut = cut_of(whole, 1, 4)
+    assert cut.net.layers[1].tops[0].shape == (8, 8, 19, 19)
+
+
+def test_outputs_are_cut_to_multiples_of_the_groups() -> None:
+    net = DATA + conv("a", "x", 48) + conv("b", "a", 96, 'group: 3 weight_filler { type: "xavier" }')
+    found = smaller(training(net + dense("out", "b", 10, XAVIER) + LOSS).net, 1, 4)
+    assert found is not None
+    assert [layer.tops[0].shape[1] for layer in found.net.layers if layer.name in ("a", "b")] == [12, 24]  # type: ignore[index]
+
+
+def test_a_cut_net_alone_gives_no_high_confidence() -> None:
+    found = Outcome("diverges", p_diverges=0.97)
+    assert (found.unconfirmed().p_diverges or 0) < 0.9
+    assert Outcome("learns", p_diverges=0.02).unconfirmed().p_diverges == 0.02

@@ -17,12 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ..moments.signal_model import positions_of
-from ..moments.statistics import root
+from ..layers.loss import LOSS_PARAM, loss_normalization
+from ..moments.signal_model import Gradient, SignalModel, Step, positions_of, size_of
+from ..moments.statistics import GAUSSIAN_MEAN_ABS, Diffs, Values, constant, root
 from ..net.build import changed
 from ..proto.message import with_values
 from ..proto.named_tuple import NamedTuple
-from ..stability.signal.passes import Back, Pass, initial_weights, prepare
+from ..stability.signal.features import signal_of
+from ..stability.signal.passes import Back, Pass, PreparedNet, initial_weights, prepare
 from ..stability.signal.training import is_accepted
 from .tape import is_fed
 
@@ -31,16 +33,15 @@ if TYPE_CHECKING:
     from ..moments.weights import Weights
     from ..net.net import Net
     from ..proto.message import Message
-    from ..stability.signal.features import Signal
     from ..stability.signal.training import Training
 
 # What is tried, from the smallest change up: parts of the sides of images, of the outputs of layers, and of the items.
 PARTS = sorted(itertools.product((1, 2, 4), (1, 2, 4, 8), (1, 2)), key=lambda each: (each[0] * each[1]) ** 2 * each[2])[1:]
 _LEAST_SIDE, _LEAST_OUTPUTS, _UNIT = 28, 8, 4
 _KERNELS = 8  # fitted to their maps one after the other, at most
-# How far the static signals of the cut net and of the whole one may differ, as factors. benchmarks/simulate_cuts.py says what is
-# made of verdicts within them.
-_SAME_LOSS, _SAME_SIZE, _SAME_NORM, _SAME_PART = 1.2, 2.0, 2.0, 3.0
+# How far the static signals of the cut net and of the whole one may differ, as factors. benchmarks/simulate_judge.py --budget says
+# what becomes of verdicts within them.
+_SAME_LOSS, _SAME_SIZE, _SAME_NORM, _SAME_PART = 1.2, 3.0, 2.0, 3.0
 _NEGLIGIBLE = 0.01  # a part of the norm of all gradients
 
 
@@ -93,22 +94,70 @@ def smaller(net: Net, image: int, width: int) -> Cut | None:
     return Cut(found, *_gains(net, found), said=tuple(_said(net, found, width)))
 
 
-def agreeing(training: Training, signal: Signal, cut: Cut) -> Cut | None:
+class FirstIteration(NamedTuple):
+    """The static signal of iteration 0 of a whole net."""
+
+    forward: Pass
+    back: Back
+
+
+def first_iteration(training: Training) -> FirstIteration | None:
+    """What a cut net must agree with; None if layers that gradients pass have no signal model."""
+    if not training.basis.unmodelled:
+        signal = signal_of(training)
+        return FirstIteration(signal.forward, signal.back)
+    if any(layer.runs_backward and not layer.traits.is_loss for layer in training.basis.unmodelled):
+        return None
+    forward = Pass(_with_unknown_losses(training, training.prepared), initial_weights(training.net))
+    return FirstIteration(forward, Back(forward))
+
+
+class _UnknownLoss(SignalModel):
+    """Stands for a loss without a model: its gradients are noise of norm 1, whatever it reads (see `_is_same_to`)."""
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [constant(1.0)] * len(self.layer.tops)
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        squares = [1.0 / size_of(blob) for blob in self.layer.bottoms]
+        return [Diffs(square, GAUSSIAN_MEAN_ABS * root(square), 0.0, 0.0, 0.0, None, 0.0) for square in squares], []
+
+
+def _with_unknown_losses(training: Training, prepared: PreparedNet) -> PreparedNet:
+    """A build of a training's net in which something stands for losses without a signal model."""
+    models = list(prepared.models)
+    for layer in training.basis.unmodelled:
+        if layer.traits.is_loss:
+            models[layer.index] = _UnknownLoss(prepared.net.layers[layer.index], training.context)
+    return prepared._replace(models=models)
+
+
+def agreeing(training: Training, first: FirstIteration, cut: Cut) -> Cut | None:
     """A cut net if its static signal is that of the whole one, as far as a verdict depends on it; otherwise None.
 
     Its losses that add up positions, of which it has fewer, get larger weights.
     """
-    prepared = prepare(cut.net, training.context, training.prepared.batches)
+    prepared = _with_unknown_losses(training, prepare(cut.net, training.context, training.prepared.batches))
+    if not all(_is_same_to(layer, cut.net) for layer in training.basis.unmodelled if layer.traits.is_loss):
+        return None
     whole = initial_weights(training.net)
     weights: dict[Param, Weights] = {}
     for param in initial_weights(cut.net):
         weights[param] = whole[_same(param, training.net)].scaled(cut.gains.get(param, 1.0))
-    losses = dict(_loss_factors(signal.forward, Pass(prepared, weights)))
+    losses = dict(_loss_factors(first.forward, Pass(prepared, weights)))
     if losses:
         prepared = prepared.with_loss_weights(
             {layer: layer.loss_weights[0] * losses[layer.index] for layer in cut.net.layers if layer.index in losses}
         )
-    return cut._replace(losses=losses) if _agrees(training, signal, cut, Pass(prepared, weights)) else None
+    return cut._replace(losses=losses) if _agrees(training, first, cut, Pass(prepared, weights)) else None
+
+
+def _is_same_to(layer: Layer, cut: Net) -> bool:
+    """Whether a loss without a model is as large with a cut net: it reads as many values there, or is a mean over them."""
+    if layer.traits.normalization == LOSS_PARAM and loss_normalization(layer) in ("VALID", "FULL"):
+        return True
+    other = cut.layers[layer.index]
+    return [blob.shape for blob in layer.bottoms] == [blob.shape for blob in other.bottoms]
 
 
 def _loss_factors(whole: Pass, part: Pass) -> Iterator[tuple[int, float]]:
@@ -119,13 +168,13 @@ def _loss_factors(whole: Pass, part: Pass) -> Iterator[tuple[int, float]]:
             yield layer.index, positions[0] / positions[1]
 
 
-def _agrees(training: Training, signal: Signal, cut: Cut, forward: Pass) -> bool:
-    if not _near(forward.loss, signal.forward.loss, _SAME_LOSS):
+def _agrees(training: Training, first: FirstIteration, cut: Cut, forward: Pass) -> bool:
+    if not _near(forward.loss, first.forward.loss, _SAME_LOSS):
         return False
     for layer, other in zip(training.net.layers, cut.net.layers, strict=True):
         if layer.runs_backward and not layer.traits.is_loss:
             for blob, smaller_blob in zip(layer.tops, other.tops, strict=True):
-                if not _near(forward.values[smaller_blob].mean_abs, signal.forward.values[blob].mean_abs, _SAME_SIZE):
+                if not _near(forward.values[smaller_blob].mean_abs, first.forward.values[blob].mean_abs, _SAME_SIZE):
                     return False
     gradients = Back(forward).gradients
     norms = {
@@ -133,11 +182,11 @@ def _agrees(training: Training, signal: Signal, cut: Cut, forward: Pass) -> bool
         for param, gradient in gradients.items()
     }
     total = math.sqrt(sum(norm * norm for norm in norms.values()))
-    if not _near(total, signal.l2, _SAME_NORM):
+    if not _near(total, first.back.l2, _SAME_NORM):
         return False
-    for param, gradient in signal.back.gradients.items():
+    for param, gradient in first.back.gradients.items():
         norm = root(gradient.second_moment * (param.count or 1))
-        if norm > _NEGLIGIBLE * signal.l2 and not _near(norms.get(param, 0.0), norm, _SAME_PART):
+        if norm > _NEGLIGIBLE * first.back.l2 and not _near(norms.get(param, 0.0), norm, _SAME_PART):
             return False
     return True
 
@@ -206,6 +255,7 @@ def _with_kernel(message: Message, shape: Sequence[int | None]) -> Message:
 def _narrowed(net: Net, part: int) -> Iterator[tuple[int, Message]]:
     """The layers that have fewer outputs: all with weights but those that a loss, or nothing, reads."""
     last = _last(net)
+    unit = _unit(net)
     for layer in net.layers:
         settings = layer.traits.settings
         if (
@@ -215,15 +265,21 @@ def _narrowed(net: Net, part: int) -> Iterator[tuple[int, Message]]:
         ):
             continue
         param = layer.message[settings]
-        values = {"num_output": _fewer(param["num_output"], part)}
+        values = {"num_output": _fewer(param["num_output"], part, unit)}
         if settings == "convolution_param" and param["group"] == param["num_output"]:
             values["group"] = values["num_output"]
         if values["num_output"] != param["num_output"]:
             yield layer.index, with_values(layer.message, {settings: with_values(param, values)})
 
 
-def _fewer(number: int, part: int) -> int:
-    return number if number < 2 * _LEAST_OUTPUTS else max(_LEAST_OUTPUTS, -(-number // (part * _UNIT)) * _UNIT)
+def _unit(net: Net) -> int:
+    """What outputs are a multiple of: they can be divided into the groups of all layers. Depthwise ones have as many as outputs."""
+    slides = [layer.message["convolution_param"] for layer in net.layers if layer.traits.settings == "convolution_param"]
+    return math.lcm(_UNIT, *(param["group"] for param in slides if 0 < param["group"] < param["num_output"]))
+
+
+def _fewer(number: int, part: int, unit: int) -> int:
+    return number if number < 2 * max(unit, _LEAST_OUTPUTS) else max(_LEAST_OUTPUTS, -(-number // (part * unit)) * unit)
 
 
 def _last(net: Net) -> set[int]:

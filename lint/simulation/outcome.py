@@ -9,17 +9,22 @@ from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import CannotTell
 from .training_run import Course
 
+_UNCONFIRMED = 0.85  # the largest probability of "diverges" that a cut net alone gives: below what counts as high. Set by hand
 _LAST = 5  # losses that are judged, of which all but one must agree: a small batch may be all wrong by chance
 _EXPLODED = 5.0  # times the first loss
 _GROWN = 100.0  # times its first value, from which a layer counts as the one that goes first
 _JUDGED_LENGTH = 150  # iterations over which stalling is judged: those of the trainings that the curves below are fitted on
 
 # The probabilities: logistic curves of one number each, by benchmarks/simulate_judge.py --fit.
-DIVERGES = (-0.771, 1.379)
-STALLS = (-2.227, 1.586)
+DIVERGES = (-1.870, 1.327)
+STALLS = (-1.765, 1.217)
 _CERTAIN_SCORE = 3.0  # of a loss that is not finite
+_LEAST_SCORE = -math.log(_EXPLODED)  # of a loss that does not rise: how far it falls says no more about explosions
+# What the growth of the norm of all weights, in decades, adds: a net of which nothing is left may have a small loss for a while.
+_OF_WEIGHTS, _MOST_DECADES = 0.3, 4.0
 _LEAST_DROP, _MOST_DROP = 1e-5, 1.0
 _RISES = 0.8  # what a loss that rises adds to the score of one that falls by as much: it moves, and may yet fall. Set by hand
+_OF_LEVEL, _MOST_LEVEL = 1.5, 1.5  # what the logarithm of the loss after the last step over that before the first adds
 
 
 class Outcome(NamedTuple):
@@ -45,24 +50,42 @@ class Outcome(NamedTuple):
     part: float = 1.0
 
 
+    def unconfirmed(self) -> Outcome:
+        """The same of a net so much smaller that it alone gives no high confidence in a divergence."""
+        return self if self.p_diverges is None else self._replace(p_diverges=min(self.p_diverges, _UNCONFIRMED))
+
+
 def unknown(reason: CannotTell, *, cut: tuple[str, ...] = (), assumed: tuple[str, ...] = (), multiply_adds: int = 0) -> Outcome:
     """The outcome of a training that cannot be simulated."""
     return Outcome("cannot tell", reason, cut=cut, assumed=assumed, multiply_adds=multiply_adds)
 
 
 def diverging_score(course: Course) -> float:
-    """How far a training has exploded: 0 at the border, by the loss that all but one of the last exceed."""
+    """How far a training has exploded, by the size of the loss that all but one of the last exceed, and by its weights.
+
+    A loss that runs to minus infinity explodes, too.
+    """
+    grown = _OF_WEIGHTS * _growth_of_weights(course)
     if not course.is_finite:
         finite = sum(1 for each in course.iterations if math.isfinite(each.loss))
-        return _CERTAIN_SCORE + 1 / (1 + finite)
-    last = sorted(course.losses[-_LAST:])
+        return _CERTAIN_SCORE + 1 / (1 + finite) + grown
+    last = sorted(map(abs, course.losses[-_LAST:]))
     tail = last[1] if len(last) > 1 else last[0]
     score = math.log(max(tail, 1e-6) / (_EXPLODED * max(abs(course.before), 1e-6)))
-    return min(max(score, -_CERTAIN_SCORE), _CERTAIN_SCORE)
+    return min(max(score, _LEAST_SCORE), _CERTAIN_SCORE) + grown
+
+
+def _growth_of_weights(course: Course) -> float:
+    """By how many decades the norm of all weights grows."""
+    norms = [each.passes[-1][2].l2_data for each in course.iterations if each.passes]
+    if not norms or not norms[0] > 0:
+        return 0.0
+    largest = max(norm if math.isfinite(norm) else math.inf for norm in norms)
+    return min(math.log10(largest / norms[0]), _MOST_DECADES) if largest < math.inf else _MOST_DECADES
 
 
 def stalling_score(course: Course, length: int) -> float:
-    """How little a training learns: minus the decimal logarithm of the share of its loss that it loses.
+    """How little a training learns: minus the decimal logarithm of the share of its loss that it loses, and how high that stays.
 
     `length` is the number of iterations of the training; what the simulated ones lose is continued at the same pace.
     """
@@ -72,7 +95,9 @@ def stalling_score(course: Course, length: int) -> float:
     steps = max(1, len(course.iterations))
     drop *= max(1.0, min(length, _JUDGED_LENGTH) / steps)
     score = -math.log10(min(max(abs(drop), _LEAST_DROP), _MOST_DROP))
-    return score if drop > 0 else min(score + _RISES, -math.log10(_LEAST_DROP))
+    score = score if drop > 0 else min(score + _RISES, -math.log10(_LEAST_DROP))
+    level = math.log(max(course.after, 1e-6) / max(abs(course.before), 1e-6))
+    return score + _OF_LEVEL * min(max(level, -_MOST_LEVEL), _MOST_LEVEL)
 
 
 def logistic(curve: tuple[float, float], score: float) -> float:

@@ -13,15 +13,16 @@ from ..net.costs import multiply_adds
 from ..net.weights_origin import LOADED
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, UNKNOWN, CannotTell, obstacle
-from ..stability.signal.features import Signal, signal_of
+from ..stability.signal.features import signal_of
 from ..stability.signal.training import Training, training_of
+from ..stability.verdict.verdict import verdict_of
 from .arrays import Generator, np
-from .cutting import PARTS, Cut, agreeing, smaller
+from .cutting import PARTS, Cut, FirstIteration, agreeing, first_iteration, smaller
 from .made_up_data import MadeUpData
-from .operator import CannotSimulate, operator_class
+from .operator import CannotSimulate
 from .outcome import Outcome, first_to_go, judged, unknown
 from .stored_data import StoredData
-from .tape import is_fed
+from .tape import is_fed, left_out
 from .training_run import PROBES, Batches, Course, run
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ SPEED = 10_000_000_000
 _OF_VALUE = 20
 _MOST_VALUES = 1_000_000_000  # of blobs and weights with their gradients: 4 GB
 _MOST_ITEMS, _LEAST_ITEMS = 8, 4  # of a batch, if it is cut
-_SURE = 0.1  # a probability so near to 0 or 1 needs no other seed
+_SURE = 0.1, 0.25  # probabilities, that it diverges and that it stalls, so near to 0 or 1 need no other seed
 
 MADE, REAL = "made", "real"
 _WATCH = "watch the training with caffe-lint log"
@@ -70,7 +71,8 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
     first = found[0]
     assumed = first.training.basis.assumed if plan.data == MADE else ()
     try:
-        return _simulated(job, plan, found, progress)._replace(cut=first.said, assumed=assumed)
+        told = _simulated(job, plan, found, progress)._replace(cut=first.said, assumed=assumed)
+        return told if first.is_whole_net or _is_suspected(found) else told.unconfirmed()
     except CannotSimulate as error:
         failure = unknown(CannotTell("cannot be simulated", str(error), _WATCH), assumed=assumed)
     if all(each.items == each.whole for each in found):
@@ -113,6 +115,11 @@ class Sized(NamedTuple):
     work: int
 
     @property
+    def is_whole_net(self) -> bool:
+        """Whether images and layers are as large as in the net."""
+        return not self.cut.said
+
+    @property
     def said(self) -> tuple[str, ...]:
         """What was cut."""
         return (
@@ -120,6 +127,12 @@ class Sized(NamedTuple):
             *(("1 of the passes of an iteration (iter_size)",) if self.cut.passes is not None else ()),
             *self.cut.said,
         )
+
+
+def _is_suspected(runs: Sequence[Sized]) -> bool:
+    """Whether the static signal of the whole net says that it diverges, too, with all that its data may be."""
+    known = [run.training for run in runs if not run.training.basis.unmodelled]
+    return len(known) == len(runs) and all(verdict_of(signal_of(training)).word == "diverges" for training in known)
 
 
 def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
@@ -146,7 +159,7 @@ def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
 def _cut_down(sized: Sized, plan: Plan, budget: float) -> Iterator[Sized]:
     """Smaller nets that fit into the budget and have the same static signal, the largest first."""
     training, whole = sized.training, sized.whole
-    signal: Signal | None = None
+    first: FirstIteration | None = None
     for image, width, batch in PARTS:
         least = sized.work / ((image * width) ** 2 * batch)
         if least > budget or (image > 1 and plan.data == REAL):
@@ -158,8 +171,8 @@ def _cut_down(sized: Sized, plan: Plan, budget: float) -> Iterator[Sized]:
         if cut is None or work is None or work > budget:
             continue
         if image * width > 1:
-            signal = signal or signal_of(training)
-            cut = agreeing(training, signal, cut)
+            first = first or first_iteration(training)
+            cut = agreeing(training, first, cut) if first is not None else None
             if cut is None:
                 continue
         yield sized._replace(cut=cut._replace(passes=passes), items=items, work=work)
@@ -167,12 +180,13 @@ def _cut_down(sized: Sized, plan: Plan, budget: float) -> Iterator[Sized]:
 
 def _obstacle(job: Job, training: Training) -> CannotTell | None:
     """Why the training cannot be simulated, judging by its files alone."""
-    for layer in training.net.layers:
-        if not is_fed(layer):
-            try:
-                operator_class(layer)
-            except CannotSimulate as error:
-                return CannotTell("unmodelled layer", str(error), _WATCH)
+    solver = training.solver
+    if "max_iter" in solver.entries and solver["max_iter"] == 0:
+        return CannotTell("no training", "max_iter is 0", "set max_iter")
+    try:
+        left_out(training.net)
+    except CannotSimulate as error:
+        return CannotTell("unmodelled layer", str(error), _WATCH)
     # Zero weights, and scores that are read as probabilities, are computed here like any other numbers.
     basis = training.basis._replace(unmodelled=(), of_scores=(), zero=(), shapeless=())
     if basis.weights not in (LOADED, UNKNOWN):
@@ -203,7 +217,7 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
     for seed in range(plan.first_seed, plan.first_seed + affordable):
         courses.append(course(runs[0], seed))
         found = judged(courses, solver["max_iter"])
-        if len(courses) == 1 and not plan.all_seeds and all(p <= _SURE or p >= 1 - _SURE for p in found[1:3]):
+        if len(courses) == 1 and not plan.all_seeds and all(map(_is_sure, found[1:3], _SURE)):
             break
     progress(-1, 0)
     word, diverges, stalls, exploded, stalled = found
@@ -219,6 +233,10 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
     return Outcome(
         word, None, diverges, stalls, courses, exploded, stalled, layer, iteration, multiply_adds=spent, part=part
     )
+
+
+def _is_sure(probability: float, within: float) -> bool:
+    return min(probability, 1 - probability) <= within
 
 
 def _batches(sized: Sized, plan: Plan, draw: Generator) -> Batches:
@@ -253,8 +271,9 @@ def _keeps_batch(net: Net) -> bool:
 def _work(net: Net, iter_size: int, part: float, steps: int) -> int | None:
     """The multiply-adds of a simulation with one seed, for a part of the batch; None if shapes are unknown."""
     forward = 0
+    skipped = left_out(net)
     for layer in net.layers:
-        own = 0 if is_fed(layer) else multiply_adds(layer)
+        own = 0 if is_fed(layer) or layer in skipped else multiply_adds(layer)
         if own is None:
             return None
         forward += own + _OF_VALUE * sum(top.count or 0 for top in layer.tops)

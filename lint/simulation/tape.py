@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from ..moments.layer_type import MADE_UP
 from ..net.splits import SplitLayer, with_splits
 from ..proto.named_tuple import NamedTuple
+from ..stability.signal.passes import needed_layers
 from .arrays import Array, Generator, np, sum_abs
-from .operator import CannotSimulate, Operator, operator_of
+from .operator import CannotSimulate, Operator, operator_class, operator_of
 
 if TYPE_CHECKING:
     from ..moments.graph import Blob, Layer, Param
@@ -40,12 +41,30 @@ def is_fed(layer: Layer) -> bool:
     return not layer.bottoms and (layer.traits.is_data or layer.traits.origin == MADE_UP)
 
 
+def left_out(net: Net) -> set[Layer]:
+    """The layers that only report something and cannot be computed. Raises CannotSimulate for one that training needs."""
+    needed = set(needed_layers(net))
+    found: set[Layer] = set()
+    unknown: set[Blob] = set()
+    for layer in net.layers:
+        try:
+            known = is_fed(layer) or operator_class(layer) is not None
+        except CannotSimulate:
+            if layer in needed:
+                raise
+            known = False
+        if not known or not unknown.isdisjoint(layer.bottoms):
+            found.add(layer)
+            unknown.update(layer.tops)
+    return found
+
+
 class Tape:
     """A net that can be run forward and backward.
 
-    `weights` has the values of each parameter that is not shared with an earlier one, `gradients` the sums of their gradients
-    since `clear`. Both are changed in place. `gains` and `losses` are those of a net that is cut
-    (see `cutting.Cut`). `rounding` is the relative error of the gradients of losses.
+    `layers` are all but those that are left out. `weights` has the values of each parameter that is not shared with an earlier
+    one, `gradients` the sums of their gradients since `clear`. Both are changed in place. `gains` and `losses` are those of a net
+    that is cut (see `cutting.Cut`). `rounding` is the relative error of the gradients of losses.
     """
 
     def __init__(
@@ -67,11 +86,13 @@ class Tape:
         self.rounding = rounding
         self.forced = bool(net.message["force_backward"])
         self.operators: dict[Layer, Operator] = {}
-        for layer in net.layers:
+        skipped = left_out(net)
+        self.layers = [layer for layer in net.layers if layer not in skipped]
+        for layer in self.layers:
             if not is_fed(layer):
                 self.operators[layer] = operator = operator_of(layer, draw)
                 operator.learns = [self.forced or _learns(param) for param in layer.params]
-        self.rows, _ = with_splits(net.layers)
+        self.rows, _ = with_splits(self.layers)
         self._memory: dict[Blob, Array] = {}
         self._shapes: dict[Blob, tuple[int, ...]] = {}
         self._cells: dict[Blob, Blob] = {}

@@ -178,7 +178,7 @@ def _step(
 def _outputs(tape: Tape) -> list[Output]:
     """The first value of each blob that no layer reads, as far as it is one number."""
     found = []
-    for layer in tape.net.layers:
+    for layer in tape.layers:
         for index, blob in enumerate(layer.tops):
             if not blob.consumers and tape.value(blob).size == 1:
                 found.append(Output(blob.name, float(tape.value(blob).reshape(-1)[0]), tape.loss_weight(layer, index)))

@@ -153,16 +153,24 @@ def unmodelled_layers(net: Net) -> list[Layer]:
     If there is one, nothing computed from the net's signal means anything. A layer whose tops only report something has none
     for a layer that learns from them.
     """
-    needed: set[Blob] = set()
     found = []
     classes = _model_classes(net)
+    for layer in needed_layers(net):
+        found_class = classes[layer.index]
+        if found_class is Unmodelled or (found_class is Output and layer.tops):
+            found.append(layer)
+    return found
+
+
+def needed_layers(net: Net) -> list[Layer]:
+    """The layers that run backward, add to the loss, or pass values to one that does; the others only report something."""
+    needed: set[Blob] = set()
+    found = []
     for layer in reversed(net.layers):
         runs = layer.runs_backward or any(layer.loss_weights) or _may_be_loss(layer)
         if runs or not needed.isdisjoint(layer.tops):
             needed.update(layer.bottoms)
-            found_class = classes[layer.index]
-            if found_class is Unmodelled or (found_class is Output and layer.tops):
-                found.append(layer)
+            found.append(layer)
     return found[::-1]
 
 
