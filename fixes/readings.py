@@ -7,7 +7,7 @@ invalid fields, which is what the fixes of such fields refer to, then only as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from ..proto.binder import Bound, Message, bind
@@ -34,25 +34,18 @@ def compare(old: Reading, new: Reading, check: Callable[[Message, Message], _Res
 
     Raises FixRejected, for the first way, if it passes in none.
     """
-    rejected: FixRejected | None = None
-    for before, after in _ways(old, new):
-        try:
-            return check(before, after)
-        except FixRejected as error:
-            rejected = rejected or error
-    assert rejected is not None
-    raise rejected
-
-
-def _ways(old: Reading, new: Reading) -> Iterator[tuple[Message, Message]]:
     type_name, dialect = old.bound.message.type.name, old.bound.dialect
 
     def message(reading: Reading, *, as_written: bool) -> Message:
         is_asked = old.asked_dialect is not None
         return bind(reading.tree, old.schema, type_name, dialect, is_asked=is_asked, as_written=as_written).message
 
-    if new.bound.dialect == dialect:
-        yield old.bound.message, new.bound.message
-    else:
-        yield message(old, as_written=False), message(new, as_written=False)
-    yield message(old, as_written=True), message(new, as_written=True)
+    try:
+        if new.bound.dialect == dialect:
+            return check(old.bound.message, new.bound.message)
+        return check(message(old, as_written=False), message(new, as_written=False))
+    except FixRejected as rejected:
+        try:
+            return check(message(old, as_written=True), message(new, as_written=True))
+        except FixRejected:
+            raise rejected from None

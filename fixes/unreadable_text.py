@@ -29,8 +29,7 @@ def repairs(text: Reading, problems: Sequence[Problem]) -> list[Fix | None]:
 
     Problems with fields of the same name in one message share a fix, because only all of them determine the new value.
 
-    How the parser takes a misplaced brace depends on all that follows, so a repair may make it take other text differently. A
-    repair after which the text does not mean what was read before is none.
+    A fix without changes is a guess: see `misread`.
     """
     groups: dict[object, list[Problem]] = {}
     keys: list[object] = []
@@ -43,12 +42,14 @@ def repairs(text: Reading, problems: Sequence[Problem]) -> list[Fix | None]:
             groups.setdefault(key, []).append(problem)
         keys.append(key)
     fixes = {key: _repair(text, group) for key, group in groups.items()}
-    wrong = _misread(text, [fix for fix in fixes.values() if fix is not None and not fix.changes])
-    return [None if (fix := fixes.get(key)) in wrong else fix for key in keys]
+    return [fixes.get(key) for key in keys]
 
 
-def _misread(text: Reading, fixes: list[Fix]) -> list[Fix | None]:
-    """Return which of some fixes that change nothing but syntax would change what is read."""
+def misread(text: Reading, fixes: Sequence[Fix]) -> list[Fix]:
+    """Return which of some fixes that change nothing but syntax would change what is read.
+
+    How the parser takes a misplaced brace depends on all that follows, so a repair may make it take other text differently.
+    """
     if not fixes or _is_read_alike(text, select(fixes)):
         return []
     return [fix for number, fix in enumerate(fixes) if number >= MAX_TRIED or not _is_read_alike(text, [fix])]

@@ -100,6 +100,16 @@ class Indentation:
                 start = tree.root.fields[index].start if index >= 0 else 0
                 self._extra.append([start, problem.end, tree.source.count(b"}", problem.start, problem.end)])
 
+    def quiet_until(self, position: int) -> int:
+        """Return the start of a line up to which, from a position on, every answer is no; that or less if none can be told."""
+        quiet = self.lines.start(self._since) if self._missing > 0 else len(self.lines.source)
+        while self._extra and self._extra[0][1] <= position:
+            self._extra.popleft()
+        if self._extra:
+            start, end, number = self._extra[0]
+            quiet = min(quiet, self.lines.start(start if number else end))
+        return quiet
+
     def _asks(self, position: int) -> bool:
         return position > self._since and self._missing > 0 and self.lines.begins_at(position)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import accumulate, repeat
+from operator import add
 
 # What may stand between tokens, as a pattern: blanks and comments.
 SPACE = rb"[ \t\n\v\f\r]*(?:#[^\n\0]*(?:\n[ \t\n\v\f\r]*|\Z))*"
 
-_line_feeds = re.compile(rb"\n").finditer
 _blanks = re.compile(rb"[ \t]*").match
 _rest = re.compile(rb"[ \t]*(?:#|\r?\n|\r?\Z)").match
 
@@ -20,7 +21,9 @@ class Lines:
 
     def __init__(self, source: bytes) -> None:
         self.source = source
-        self.starts = [0, *(match.end() for match in _line_feeds(source))]  # byte offset of the first byte of every line
+        lengths = map(add, map(len, source.split(b"\n")), repeat(1))
+        self.starts: list[int] = [*accumulate(lengths, initial=0)]  # byte offset of the first byte of every line
+        self.starts.pop()  # there is none after the last
         self._text_starts: dict[int, int] = {}
 
     def number(self, position: int) -> int:

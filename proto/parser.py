@@ -10,7 +10,8 @@ which reads token by token, handles the rest of the grammar, reports errors and 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from .lines import SPACE
 from .tree import Block, Field, Scalar, Tree
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 # Groups: 1 name, then 2 scalar, 3 brace after a colon, or 4 brace; or 5 closing brace; or 6, empty, for anything else.
 # A number or word must be followed by a valid delimiter. Separators and adjacent strings are left to `Reader`.
-_STATEMENTS = re.compile(
+_PATTERN = (
     SPACE + rb"(?:([A-Za-z_][A-Za-z0-9_]*)[ \t]*"
     rb"(?::[ \t]*(?:"
     rb"(\"[^\"\\\n\0]*\"|'[^'\\\n\0]*'"
@@ -30,7 +31,18 @@ _STATEMENTS = re.compile(
     rb"|(\{))"
     rb"|(\{))"
     rb"|(\})|())"
-).finditer
+)
+_STATEMENTS = re.compile(_PATTERN).finditer
+
+
+@cache
+def _statements_of_guess() -> Any:
+    """Return what finds the statements of a text whose braces are guessed: a word before a colon or a brace is no value.
+
+    `Reader`, which reads the rest of such a text, takes it for the next field, and the value for missing.
+    """
+    value_ends = rb"(?=[ \t\r\n}#;,]|\Z)"
+    return re.compile(_PATTERN.replace(value_ends, value_ends + rb"(?![ \t]*[:{])")).finditer
 
 
 class _Names(dict[bytes, str]):
@@ -85,9 +97,11 @@ def _parse(source: bytes, indentation: Indentation | None = None) -> Tree:
     block = root
     append = root.fields.append
     position = 0
+    statements = _STATEMENTS if indentation is None else _statements_of_guess()
     while True:
-        if indentation is None:
-            for match in _STATEMENTS(source, position):
+        quiet = len(source) if indentation is None else indentation.quiet_until(position)
+        if position < quiet:
+            for match in statements(source, position, quiet):
                 kind = match.lastindex
                 if kind == 2:
                     start, name_end = match.span(1)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from counted_work import steps
+from harness import NET, check
 from lsprotocol import types as lsp
 
 from caffe_lint import api
@@ -16,6 +21,8 @@ from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.server.cursor import cursor_at
 from caffe_lint.server.diagnostics import carried
 from caffe_lint.server.positions import changed, difference
+from caffe_lint.server.project import Project
+from caffe_lint.settings.in_force import CommandLine
 
 
 def test_every_field_of_bvlc_has_a_note() -> None:
@@ -113,3 +120,65 @@ def test_without_pygls_one_sentence_says_what_to_install() -> None:
     assert done.returncode == 2
     assert done.stderr == "caffe-lint: the language server needs pygls: pip install pygls\n"
     assert done.stdout == ""
+
+
+# -- typing ----------------------------------------------------------------------------------------------------------
+
+TYPED = """layer {
+  name: "typed"
+  type: "Convolution"
+  bottom: "data"
+  top: "typed"
+  convolution_param { num_output: 8 kernel_size: 3 weight_filler { type: "xavier" } }
+}
+"""
+
+
+def being_typed(before: str, after: str) -> Iterator[bytes]:
+    """A text at each key press while a layer is typed between two parts of it."""
+    return ((before + TYPED[:number] + after).encode() for number in range(1, len(TYPED) + 1))
+
+
+def test_an_editor_is_offered_the_repairs_that_a_check_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    at = NET.index("layer {", NET.index("layer {") + 1)
+    project = Project(CommandLine())
+    for text in [*being_typed(NET[:at], NET[at:])][::4]:
+        project.texts["net.prototxt"] = text
+        found = project.check("net.prototxt", with_stability=False).findings["net.prototxt"]
+        guesses = [each for each in found if each.code.startswith("E1") and each.fix is not None]
+        offered = [(each.code, each.start, each.fix.edits) for each in guesses if each.fix and project.verified(each.fix)]
+        reported = [(each.code, each.start, each.fix.edits) for each in check(text, select=("E1",)) if each.fix is not None]
+        assert reported == offered, text.decode()
+
+
+def test_a_half_typed_layer_costs_little_more_than_a_whole_net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    layers = [TYPED.replace("typed", f"conv{number}").replace('"data"', f'"conv{number - 1}"') for number in range(1, 41)]
+    project = Project(CommandLine())
+
+    def press(text: bytes) -> int:
+        project.texts["net.prototxt"] = text
+        return steps(lambda: project.check("net.prototxt", with_stability=False))
+
+    before, after = NET + "".join(layers[:20]), "".join(layers[20:])
+    press((before + after).encode())  # imports, and what is computed once
+    whole = press((before + TYPED + after).encode())
+    for text in [*being_typed(before, after)][5::40]:
+        assert press(text) <= 1.6 * whole, text[len(before) :][: len(TYPED)]
+
+
+def test_a_check_leaves_nothing_to_the_garbage_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Project(CommandLine())
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for text in [*being_typed(NET, "")][::10]:
+            project.texts["net.prototxt"] = text
+            project.check("net.prototxt", with_stability=False)
+            left = gc.collect()
+        assert left < 100
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -49,6 +49,7 @@ class Files:
         self.comparison: Comparison | None = None  # of the last check with the baseline
         self.results: str | None = None  # the folder in which results of simulations are kept
         self.with_verdicts = True  # which cost most of the time of a check of jobs
+        self.tries_guesses = True  # which takes as long as reading the files again (`rule.guesses`)
         self.judge: Callable[[], Iterable[JobVerdict]] = tuple  # of the last check: asked once, after all fixes
         self.subjects: list[tuple[str, Any]] = []  # what the last check looked at, each with its kind
         self.companions = Companions()
@@ -175,6 +176,7 @@ class Files:
     def take_nets_apart(self) -> None:
         """Drop all nets that were built from the files: the checks of them are done, and their verdicts known."""
         self.judge = tuple
+        self.subjects = []  # jobs refer to what built them, and that to this
         for nets in self._nets:
             nets.take_apart()
         self._nets.clear()
@@ -203,6 +205,7 @@ class Files:
         files.settled = self.settled
         files.roots = self.roots
         files.with_verdicts = self.with_verdicts
+        files.tries_guesses = self.tries_guesses
         files.results = self.results
         files._named = {os.path.realpath(path): path for path in (*unit.paths, *unit.nets)}
         files.given = self.given

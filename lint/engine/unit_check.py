@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..net.job import Job, NetInPhase, Nets, SolverFile
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Hit
+from ..rule.guesses import tried, untried
 from ..rule.suppressed import suppressing, suppressions_of
 from ..settings.settings import ConfigError, Settings
 from .companions import Offers, depends_on_solvers, nets_to_search, search
@@ -90,7 +91,10 @@ def _check(unit: Unit, files: Files, settings: Settings) -> _Checked:
             offers.add_job(subject)
         for rule, view, job in _views(kind, subject, rules.get(kind, ())):
             here: dict[tuple[Any, ...], int] = {}  # the number of findings of this subject at each place
-            for hit in rule.check(view, **own.options(rule)):
+            hits = rule.check(view, **own.options(rule))
+            if kind == "file":
+                hits = tried(hits) if files.tries_guesses else untried(hits)
+            for hit in hits:
                 there = on.of(hit.file.path)
                 selectors = set(suppressing(hit.file, rule.code, hit.span[0]))
                 if selectors:

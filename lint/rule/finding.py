@@ -40,7 +40,8 @@ class Hit(NamedTuple):
     """What a rule yields: a place, a message, and everything that differs from the rule's own metadata.
 
     `reason` is the second sentence: what happens in Caffe, with the numbers of this file. `severity` and `confidence`
-    are set if this case is more or less severe, or certain, than the rule's default.
+    are set if this case is more or less severe, or certain, than the rule's default. `guess` is set in place of `fix` if it is to be
+    tried first whether the rest of the file means the same afterwards (`rule.guesses`).
     """
 
     file: SourceFile
@@ -51,6 +52,7 @@ class Hit(NamedTuple):
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
     confidence: str = ""
+    guess: Fix | None = None
 
 
 class Cause(NamedTuple):

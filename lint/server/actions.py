@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from lsprotocol.types import CodeAction, CodeActionKind, Command, Diagnostic, TextEdit, WorkspaceEdit
 
 from ..engine.ignoring import Known, write_suppressions
-from ..fixes.edit import Fix
 from ..fixes.fields import eol
 from ..rule.finding import Finding
 from ..rule.registry import all_rules
@@ -41,13 +40,13 @@ def of_finding(
     diagnostic: Diagnostic,
     file: SourceFile,
     *,
-    verified: Callable[[Fix], bool],
+    verified: Callable[[Finding], bool],
     positions_of: Callable[[str], Positions],
     edit_of: EditOf,
 ) -> Iterator[CodeAction]:
     """Yield the fix of a finding, if it verifies, and the ways to suppress it."""
     fix = finding.fix
-    if fix is not None and verified(fix):
+    if fix is not None and verified(finding):
         positions = positions_of(fix.path)
         edits = [TextEdit(positions.range(edit.start, edit.end), as_text(edit.text)) for edit in fix.edits]
         yield CodeAction(
@@ -87,13 +86,12 @@ def replacement(old: bytes, new: bytes, positions: Positions) -> list[TextEdit]:
     return [TextEdit(positions.range(start, end), as_text(text))]
 
 
-def of_file(uri: str, file: SourceFile, findings: Iterable[Finding]) -> Iterator[CodeAction]:
+def of_file(uri: str, file: SourceFile, findings: Iterable[Finding], *, verified: Callable[[Finding], bool]) -> Iterator[CodeAction]:
     """Yield what can be done to a file as a whole; the server does it when it is asked to."""
-    listed = list(findings)
-    fixes = [finding.fix for finding in listed if finding.fix is not None]
-    if any(fix.safe for fix in fixes):
+    fixable = [(finding, finding.fix) for finding in findings if finding.fix is not None]
+    if any(fix.safe and verified(finding) for finding, fix in fixable):
         yield _command(FIX_ALL, FIX_ALL_KIND, uri)
-    if any(not fix.safe for fix in fixes):
+    if any(not fix.safe and verified(finding) for finding, fix in fixable):
         yield _command(FIX_ALL_UNSAFE, CodeActionKind.QuickFix, uri)
     if file.kind in ("solver", "net") and any(_is_found(code, file) for code in UPGRADES):
         yield _command(UPGRADE, UPGRADE_KIND, uri)

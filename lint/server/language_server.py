@@ -44,6 +44,7 @@ from .tokens import LEGEND, tokens
 AT_ONCE = 0.01  # seconds in which more changes may come that were made at the same time
 QUIET = 0.25  # seconds without a change after which trainings are simulated
 LARGE = 1_000_000  # bytes from which a text is not read while it is typed, but only in the process of its own
+MOST_GARBAGE = 500_000  # objects, about 50 MB
 PATIENCE = 3.0  # seconds that a hover waits for a simulation
 NAME = "caffe-lint"
 _LANGUAGE = "prototxt"
@@ -170,7 +171,6 @@ class Server(LanguageServer):
                 self.tell(error)
             except Exception:
                 _log.exception("%s could not be checked", path)
-            gc.collect(1)  # see `create`
         self.slow_paths[path] = None
         if self.slow_timer is not None:
             self.slow_timer.cancel()
@@ -294,6 +294,15 @@ class Server(LanguageServer):
 
     # -- edits -------------------------------------------------------------------------------------------
 
+    def is_verified(self, finding: Finding) -> bool:
+        """Whether the fix of a finding changes what it says and nothing else; one from the process of its own was tried there."""
+        if finding.fix is None or _is_slow(finding):
+            return finding.fix is not None
+        try:
+            return self.project.verified(finding.fix)
+        except InputError:
+            return False
+
     def edit_of(self, path: str, edits: list[lsp.TextEdit]) -> lsp.WorkspaceEdit:
         """Return edits of one file, for the version that the client has."""
         return self.edits_of({path: edits})
@@ -377,10 +386,10 @@ def asked_by(options: Any) -> CommandLine:
 def create() -> Server:
     """Return a server that answers everything.
 
-    While someone types, only the garbage that a check leaves is collected, after its answer: to look through all that is kept takes
-    longer than a check, and is done in the moments of quiet.
+    A check leaves nothing that has to be collected. What other requests leave is collected in the moments of quiet, since to look
+    through all that is kept takes as long as a check; in between, only once it is much.
     """
-    gc.disable()
+    gc.set_threshold(MOST_GARBAGE)
     server = Server()
     feature: Callable[..., Callable[[Callable[..., Any]], Any]] = server.feature
 
@@ -398,6 +407,7 @@ def create() -> Server:
         if server.offers_formatting:
             feature(lsp.TEXT_DOCUMENT_FORMATTING)(formatting)
         all_rules()
+        gc.freeze()  # what is there from the start stays
 
     @feature(lsp.INITIALIZED)
     def initialized(_: lsp.InitializedParams) -> None:
@@ -520,11 +530,12 @@ def create() -> Server:
                         finding,
                         server.diagnostic(finding),
                         file,
-                        verified=server.project.verified if not _is_slow(finding) else lambda fix: True,  # by the judge
+                        verified=server.is_verified,
                         positions_of=server.positions_of,
                         edit_of=server.edit_of,
                     )
-        whole = [each for each in actions.of_file(uri, file, findings) if actions.wants(only, str(each.kind))]
+        of_file = actions.of_file(uri, file, findings, verified=server.is_verified)
+        whole = [each for each in of_file if actions.wants(only, str(each.kind))]
         if only and any(each.kind == actions.FIX_ALL_KIND for each in whole):  # on saving: the edit itself is wanted
             edit = await server.fixed(uri)
             kept = [each for each in whole if each.kind != actions.FIX_ALL_KIND]

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from lsprotocol.types import Position, PositionEncodingKind, Range, TextDocumentContentChangeEvent
 from lsprotocol.types import TextDocumentContentChangePartial as Partial
 
+from ..proto.lines import Lines
 from ..source.places import Place
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -36,9 +37,14 @@ class Positions:
     def __init__(self, source: bytes, encoding: str = PositionEncodingKind.Utf16) -> None:
         self.source = source
         self._encoding = encoding
-        spans = [match.span() for match in _LINE_END.finditer(source)]
-        self._starts = [0, *(end for _, end in spans)]
-        self._ends = [*(start for start, _ in spans), len(source)]
+        self._after_feeds = Lines(source).starts
+        if b"\r" in source:
+            spans = [match.span() for match in _LINE_END.finditer(source)]
+            self._starts = [0, *(end for _, end in spans)]
+            self._ends = [*(start for start, _ in spans), len(source)]
+        else:
+            self._starts = self._after_feeds
+            self._ends = [*(start - 1 for start in self._starts[1:]), len(source)]
 
     def position(self, offset: int) -> Position:
         """Return the position of an offset."""
@@ -79,11 +85,9 @@ class Positions:
         return self._offset_of(place.line, place.column), self._offset_of(place.end_line, place.end_column)
 
     def _offset_of(self, line: int, column: int) -> int:
-        start = 0
-        for _ in range(line - 1):
-            start = self.source.find(b"\n", start) + 1
-            if not start:
-                return len(self.source)
+        if line > len(self._after_feeds):
+            return len(self.source)
+        start = self._after_feeds[line - 1]
         if line == 1 and self.source.startswith(_BYTE_ORDER_MARK):
             start = len(_BYTE_ORDER_MARK)
         end = self.source.find(b"\n", start)

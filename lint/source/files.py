@@ -114,7 +114,8 @@ class SourceFile:
         """Why nothing in the file may be changed, whatever is wrong in it; empty if it may be."""
         if self.marks:
             return f"template marks at line {self.tree.line_of(self.marks[0].start)}"
-        if (self.tree.problems or self.bound.problems) and is_mostly_unknown(self.tree, self.message):
+        problems = self.bound.problems
+        if (self.tree.problems or problems) and is_mostly_unknown(self.tree, self.message, problems):
             return "no known Caffe has most of its fields"
         return ""
 

@@ -6,12 +6,12 @@ Template marks are placeholders that a program replaces before Caffe reads the t
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from itertools import islice
 
 from ..proto.message import Message
 from ..proto.named_tuple import NamedTuple
-from ..proto.tree import Block, Field, ListValue, Tree, fields_at
+from ..proto.tree import Block, Field, ListValue, Problem, Tree, fields_at
 
 # Outside of strings and comments, none of these is valid text format. A string or a comment of C runs to the end of its line
 # if it is not closed.
@@ -100,17 +100,20 @@ def _marks(source: bytes) -> Iterator[Mark]:
             position = end + 2 if end >= 0 else len(source)
 
 
-def is_mostly_unknown(tree: Tree, message: Message) -> bool:
+def is_mostly_unknown(tree: Tree, message: Message, problems: Sequence[Problem]) -> bool:
     """Whether fewer than half of the fields of a file, those in blocks included, are fields of a known Caffe.
 
-    A misspelled field is unknown, and so are everything in an unknown one and every line that is no field at all.
+    A misspelled field is unknown, and so are everything in an unknown one and every line that is no field at all. `problems` are
+    those of the binder: it has one with each field that it does not know, unless its place is uncertain.
     """
-    known = 0
     unknown = sum(
         1 + tree.source.count(b"\n", problem.start, problem.end)
         for problem in tree.problems
         if problem.kind == "syntax" and not fields_at(tree.root, problem.start)
     )
+    if not (unknown or problems or tree.uncertain):
+        return False
+    known = 0
     queue = [message]
     for each in queue:
         seen: set[int] = set()

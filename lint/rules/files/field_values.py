@@ -44,7 +44,7 @@ def wrong_type(file: SourceFile) -> Iterator[Hit]:
         value = file.tree.source[problem.start : problem.end].decode("utf-8", "replace")
         fields = fields_at(file.tree.root, problem.start) if value.isupper() else []
         if fields and is_placeholder(fields[-1].name, value):
-            yield hit._replace(severity="advice", reason=f"{value} is a placeholder, which a script replaces.", fix=None)
+            yield hit._replace(severity="advice", reason=f"{value} is a placeholder, which a script replaces.", fix=None, guess=None)
         else:
             yield hit
 

@@ -8,6 +8,7 @@ from ...fixes.unreadable_text import repairs
 from ...proto.named_tuple import NamedTuple
 from ...proto.tree import Problem
 from ...rule.finding import Hit
+from ...rule.guesses import tried
 from ...source.files import SourceFile
 
 # The rule that reports each kind of problem. Kinds that are not listed belong to E101.
@@ -45,7 +46,7 @@ class FoundProblem(NamedTuple):
 
 
 def problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
-    """Return what a rule reports: the problems of its kinds, each with its fix."""
+    """Return what a rule reports: the problems of its kinds, each with its fix or guess."""
     problems = [
         problem
         for problem in (*file.tree.problems, *file.bound.problems)
@@ -56,10 +57,19 @@ def problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
     reason = f"Caffe stops here: Failed to parse {file.message.type.name} file."
     if code == "E116":
         reason = "Caffe stops: Unknown layer type."
-    return [
-        FoundProblem(Hit(file, (problem.start, problem.end), problem.message, reason, fix=fix), problem)
-        for problem, fix in zip(problems, repairs(file.reading, problems), strict=True)
-    ]
+    found = []
+    for problem, fix in zip(problems, repairs(file.reading, problems), strict=True):
+        hit = Hit(file, (problem.start, problem.end), problem.message, reason)
+        is_guess = fix is not None and not fix.changes
+        found.append(FoundProblem(hit._replace(guess=fix) if is_guess else hit._replace(fix=fix), problem))
+    return found
+
+
+def tried_problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
+    """Return what a rule reports that says something else where there is no fix: problems without guesses."""
+    found = problems_of(file, code)
+    hits = tried(each.hit for each in found)
+    return [each._replace(hit=hit._replace(guess=None)) for each, hit in zip(found, hits, strict=True)]
 
 
 def each_problem(file: SourceFile, code: str) -> Iterator[Hit]:

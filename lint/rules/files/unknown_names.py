@@ -13,7 +13,7 @@ from ...proto.tree import Problem
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.files import SourceFile
-from .problems_of_text import FoundProblem, once, problems_of
+from .problems_of_text import FoundProblem, once, problems_of, tried_problems_of
 
 
 @rule("E110", "unknown-field", subject="file", severity="error", fixes="safe, unsafe")
@@ -61,7 +61,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     syntax = sorted(problem.start for problem in file.tree.problems if problem.kind == "syntax")
     found = [
         (hit._replace(fix=None) if _follows_one_of(syntax, file, problem) else hit, problem)
-        for hit, problem in problems_of(file, "E110")
+        for hit, problem in tried_problems_of(file, "E110")
         if not _is_v1_rate(file, problem)
     ]
     custom = {id(layer.block) for layer in _custom_layers(file)} if found else ()
@@ -116,7 +116,7 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
     """
     for hit in once(
         (found.hit._replace(fix=None, severity="advice") if _is_custom_v1_type(file, found) else found.hit, found.problem)
-        for found in problems_of(file, "E112")
+        for found in tried_problems_of(file, "E112")
     ):
         yield _as_far_as_known(file, hit)
 
@@ -158,7 +158,7 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
     """
     asked = file.asked_dialect is not None
     reason = "" if asked else "No single known Caffe has everything that this file uses."
-    for hit in once(problems_of(file, "E115")):
+    for hit in once(tried_problems_of(file, "E115")):
         yield hit._replace(severity="error") if asked else hit._replace(severity="advice", reason=reason)
 
 
@@ -194,7 +194,7 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     `LayerRegistry::CreateLayer` in layer_factory.hpp. The known types: `proto/layer_types.tsv`.
     """
     misspelled, custom = [], []
-    for hit, problem in problems_of(file, "E116"):
+    for hit, problem in tried_problems_of(file, "E116"):
         if hit.fix is not None:
             misspelled.append(hit)
         else:
@@ -207,8 +207,8 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
 
 def _custom_layers(file: SourceFile) -> list[Message]:
     """The layers whose type no known Caffe has, and which is no misspelled one."""
-    current = [problem for hit, problem in problems_of(file, "E116") if hit.fix is None]
-    old = [found.problem for found in problems_of(file, "E112") if _is_custom_v1_type(file, found)]
+    current = [problem for hit, problem in tried_problems_of(file, "E116") if hit.fix is None]
+    old = [found.problem for found in tried_problems_of(file, "E112") if _is_custom_v1_type(file, found)]
     return [message_at(file.message, problem.start, problem.end) for problem in (*current, *old)]
 
 
@@ -243,7 +243,7 @@ def _v1_rates(file: SourceFile) -> Iterator[Hit]:
         fix = patch.fix(file.path, "use param instead") if patch is not None else None
         name = file.tree.source[found.problem.start : found.problem.end].decode()
         message = f"'{name}' is a field of V1 layers (`layers`); a `layer` uses `param {{ {OLD_RATES[name]}: … }}`"
-        yield found.hit._replace(message=message, fix=fix)
+        yield found.hit._replace(message=message, fix=fix, guess=None)
 
 
 def _follows_one_of(syntax: list[int], file: SourceFile, problem: Problem) -> bool:
