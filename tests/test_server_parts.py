@@ -174,7 +174,7 @@ def test_a_check_leaves_nothing_to_the_garbage_collector(tmp_path: Path, monkeyp
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        for text in [*being_typed(NET, "")][::10]:
+        for text in [*being_typed(NET, "")][::40]:
             project.texts["net.prototxt"] = text
             project.check("net.prototxt", with_stability=False)
             left = gc.collect()
