@@ -237,7 +237,7 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_page(page: Page) ->
         assert page.run(
             "document.activeElement === document.body || getComputedStyle(document.activeElement).outlineStyle !== 'none'"
         )
-    wanted = ["search", "measure", "folds", "expand", "collapse", "theme", "net", "zoom-in", "zoom-out", "fit"]
+    wanted = ["theme", "search", "measure", "folds", "net", "zoom-in", "zoom-out", "fit"]
     wanted += [
         "run",
         "iteration",
@@ -329,6 +329,14 @@ def test_strange_nets_are_drawn_all_the_same(page: Page, text: str) -> None:
         page.run("document.getElementById('folds').click(); drawing.fit({ whole: true })")
         page.settle()
         assert page.run("document.querySelectorAll('img').length") == 0
+
+
+def test_controls_that_would_do_nothing_are_not_shown(page: Page) -> None:
+    for text, shown in ((lenet(), [False, True]), (densenet(3), [True, True]), (conv("c", "d", 8), [False, False])):
+        page_of(text)
+        page.open(Path("page.html"), fragment=f"?{len(text)}")
+        seen = "['blocks', 'folds'].map((id) => document.getElementById(id).getClientRects().length > 0)"
+        assert page.run(seen) == shown
 
 
 # -- accessibility ------------------------------------------------------------------------------------------

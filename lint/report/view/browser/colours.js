@@ -142,7 +142,7 @@ class Colouring {
     const ends = [10 ** this.low, 10 ** this.high].map((value) => (about.costs ? quantity(Math.round(value), about.unit) : short(value)));
     const parts = [el("span", { text: ends[0] }), bar, el("span", { text: ends[1] })];
     if (about.signal) parts.push(key(`rgb(${BROKEN})`, "NaN, inf"));
-    parts.push(key("var(--unknown)", CANNOT_TELL), key("var(--box)", about.signal ? "none" : "0"));
+    parts.push(key("var(--unknown)", CANNOT_TELL));
     return parts;
   }
 }

@@ -143,8 +143,9 @@ class Drawing {
   paintLabel(context, edge) {
     const [start, next] = edge.line;
     const x = edge.isFirst ? start[0] : (edge.line[edge.line.length - 1][0]);
-    const y = edge.isFirst ? start[1] + 9 : edge.line[edge.line.length - 1][1] - 14;
-    if (edge.isFirst && next[1] - start[1] < 14) return;
+    const below = edge.from.block >= 0 ? 15 : 9; // a block is drawn as a stack
+    const y = edge.isFirst ? start[1] + below : edge.line[edge.line.length - 1][1] - 14;
+    if (edge.isFirst && next[1] - start[1] < below + 5) return;
     context.font = FONT.small;
     const width = textWidth(edge.label, FONT.small);
     context.fillStyle = this.theme.page;

@@ -31,6 +31,8 @@ function showNet(net, { keeps = "" } = {}) {
   for (const button of $("phases").children) button.setAttribute("aria-pressed", String(VIEW.nets[button.dataset.number] === net));
   state.node = state.layer = null;
   drawing.selected = null;
+  $("blocks").hidden = !net.blocks.length;
+  $("folds").parentElement.hidden = net.layers.every((layer, index) => layer.host === index);
   recolour();
   arrange(() => {
     const index = keeps ? net.layers.findIndex((layer) => layer.name === keeps) : -1;
@@ -141,6 +143,7 @@ function recolour() {
   const isMarked = run && run.guilty && state.net.phase === "TRAIN";
   drawing.guilty = { names: new Set(isMarked ? [run.guilty] : []), words: isMarked ? run.guilty_for : "" };
   const legend = drawing.colouring.legend();
+  if (drawing.colouring.isNumeric) legend.push(key("var(--box)", "none"));
   if (numeric && !drawing.colouring.known) {
     const why = state.source.values ? nothingOf(state.source.values, state.measure) : VIEW.prediction ? VIEW.prediction.cannot_tell || "nothing is predicted of this net" : "only the training net of a solver has a predicted signal";
     legend.push(el("span", { class: "dim", text: why }));

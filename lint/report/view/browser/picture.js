@@ -143,11 +143,7 @@ function describe(node, shown) {
     const repeats = block.times > 1 ? `${block.times} × ` : "";
     const inner = net.blocks.filter((each) => each.parent === node.block).length;
     node.subtitle = `${repeats}${repeats && inner ? `${Math.round(node.layers.length / block.times)} layers` : `${node.layers.length} layers`}`;
-    chips = "";
     node.category = "block";
-    const last = net.layers[node.layers[node.layers.length - 1]];
-    const shape = last.tops.length ? shapeText(last.tops[0].shape) : "";
-    if (shape) node.subtitle += ` → ${shape}`;
   } else {
     const layer = net.layers[node.layer];
     node.title = layer.name || "(no name)";
