@@ -5,9 +5,9 @@ Run: nice -n 15 python benchmarks/simulated_repairs.py [--save FILE] [--table FI
 
 Of each set-up of `divergence/dev` (`learning.py` says what *learns* and *repairable* mean): what is said of it, what the default
 fixes write, and what becomes of it then. That is judged over 100 steps with batches of 12, and with seeds and made-up data that no
-trial had: it *learns* if it does with both seeds. A healthy one is *unharmed* if nothing is changed but a threshold that no gradient
-reaches, or if the mean loss of the last tenth is at most 5 % above that of the original with the same seed. What is left as it is
-and then does not learn is a refusal, counted by its cause.
+trial had: it *learns* if it does with two of three seeds. A healthy one is *unharmed* if nothing is changed but a threshold that no
+gradient reaches, or if with two of three seeds the mean loss of the last tenth is at most 5 % above that of the original.
+What is left as it is and then does not learn is a refusal, counted by its cause.
 
 The set-ups come in random order, always the same, so that any part of them is a sample: --every 2 takes a half, --offset 1 the other.
 A line is printed as each is done. --save keeps the rows and goes on with those of an earlier run; --table writes all set-ups.
@@ -43,7 +43,7 @@ from caffe_lint.stability.verdict.simulated import LEARNS, trivial_loss
 
 Row = dict[str, Any]
 
-STEPS, BATCH, SEEDS = 100, 12, (1000, 1001)  # of the judging simulations
+STEPS, BATCH, SEEDS = 100, 12, (1000, 1001, 1002)  # of the judging simulations
 HARMED = 1.05  # times the mean loss of the original's last tenth
 OUTCOMES = ("diverges, repairable", "learns", "diverges, not repairable", "neither")
 
@@ -121,7 +121,8 @@ def _judged(set_up: SetUp, facts: DataFacts) -> Row:
             break  # it is as it was
         after.append(_judgement(new, set_up, seed, trivial))
         if not set_up.learns:
-            if not _is_learned(after[-1]):
+            learned = sum(map(_is_learned, after))
+            if 2 in (learned, len(after) - learned):
                 break  # that is the answer
         elif len(changes) == 1 and changes[0].startswith("clip_gradients -1 -> ") and after[-1][2] < _clip(new):
             before.append(after[-1])  # nothing was clipped
@@ -177,7 +178,7 @@ def _is_learned(judgement: Sequence[float]) -> bool:
 
 
 def _learns(row: Row) -> bool:
-    return all(map(_is_learned, row["after"]))
+    return 2 * sum(map(_is_learned, row["after"])) > len(row["after"])
 
 
 def _line(row: Row) -> str:
@@ -195,7 +196,8 @@ def _line(row: Row) -> str:
 
 
 def _unharmed(row: Row) -> bool:
-    return all(after[0] <= HARMED * before[0] for after, before in zip(row["after"], row["before"], strict=True))
+    worse = sum(after[0] > HARMED * before[0] for after, before in zip(row["after"], row["before"], strict=True))
+    return 2 * worse <= len(row["after"])
 
 
 def share(said: Iterable[bool]) -> str:

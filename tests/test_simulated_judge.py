@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -294,7 +296,7 @@ def test_a_training_that_learns_after_all_is_not_repaired(monkeypatch: pytest.Mo
         failed = job.solver.message["base_lr"] > 0.06
         return Simulated("learns", None, 0.1, 0.1, (SimulatedCourse((*started, *[3.0 if failed else 0.5] * 75), 2.3, ()),))
 
-    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder: simulate)
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder, told: simulate)
     computed = stability_of(job(texts(), simulate=True))
     assert computed is not None
     assert not computed.risky
@@ -313,7 +315,7 @@ def test_a_repair_must_learn_with_all_seeds_and_at_a_higher_rate(monkeypatch: py
         last = 2.2 if 0.6 < rate < 1.5 and effort.first_seed == 1 else last
         return Simulated("learns", None, 0.0, 0.0, (SimulatedCourse((2.3, *[last] * 100), 2.3, ()),))
 
-    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder: simulate)
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder, told: simulate)
     once = fixed(texts("20"))
     assert value(once["solver.prototxt"], "base_lr") == pytest.approx(2)
     assert (2.0, 100, 3) in tried
@@ -336,6 +338,24 @@ def test_ctrl_c_while_changes_are_tried_writes_nothing(tmp_path: Path, monkeypat
     with pytest.raises((KeyboardInterrupt, click.Abort)):
         CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
     assert {name: (tmp_path / name).read_text() for name in texts("20")} == texts("20")
+
+
+def test_the_bar_counts_the_simulations_of_a_single_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, efforts: list[Effort]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for name, text in texts("20").items():
+        (tmp_path / name).write_text(text)
+    shown = Terminal()
+    monkeypatch.setattr("caffe_lint.cli.progress.AFTER", 0.0)
+    monkeypatch.setattr("caffe_lint.cli.progress.sys", SimpleNamespace(stderr=shown))
+    arguments = ["check", "solver.prototxt", "--simulate", "--from-scratch", "--no-cache", "--exit-zero"]
+    CliRunner().invoke(cli, arguments, standalone_mode=False, catch_exceptions=False)
+    drawn = [line for line in shown.getvalue().split("\r") if "simulations" in line]
+    assert [line.split("] ")[1].strip() for line in drawn] == [f"{i + 1} of ? simulations" for i in range(len(efforts))]
 
 
 def test_results_are_kept_by_content(tmp_path: Path, efforts: list[Effort], monkeypatch: pytest.MonkeyPatch) -> None:

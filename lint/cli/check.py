@@ -365,6 +365,8 @@ def _run(
             print_job(unit, result)
         return results
     bar.of(len(work))
+    if len(work) == 1:
+        files.simulated = bar.simulated
     fixes = options.fix or (options.diff and not options.add_ignore)
     return session.run(
         work,

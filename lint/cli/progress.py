@@ -20,6 +20,7 @@ class Progress:
         self._total = 0
         self._began = time.monotonic()
         self._bar: Any = None
+        self._simulations = 0
 
     def of(self, total: int) -> None:
         """Set the number of units to check."""
@@ -35,8 +36,16 @@ class Progress:
             self._bar = click.progressbar(length=self._total, label="checking", show_pos=True, file=sys.stderr)
         self._bar.update(done - self._bar.pos)
 
+    def simulated(self) -> None:
+        """Draw how many trainings were simulated so far: all that there is to see of the check of a single job."""
+        self._simulations += 1
+        if time.monotonic() - self._began >= AFTER:
+            draw_bar("simulations", self._simulations, 0)
+
     def clear(self) -> None:
         """Remove the bar, for a text or for good; it is drawn again with the next number."""
+        if self._simulations:
+            draw_bar("simulations", -1, 0)
         if self._bar is not None:
             sys.stderr.write(_CLEARED)
             sys.stderr.flush()

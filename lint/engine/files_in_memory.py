@@ -48,6 +48,7 @@ class Files:
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
         self.results: str | None = None  # the folder in which results of simulations are kept
+        self.simulated: Callable[[], None] = _nothing  # is called after each simulation
         self.with_verdicts = True  # which cost most of the time of a check of jobs
         self.tries_guesses = True  # which takes as long as reading the files again (`rule.guesses`)
         self.judge: Callable[[], Iterable[JobVerdict]] = tuple  # of the last check: asked once, after all fixes
@@ -207,6 +208,7 @@ class Files:
         files.with_verdicts = self.with_verdicts
         files.tries_guesses = self.tries_guesses
         files.results = self.results
+        files.simulated = self.simulated
         files._named = {os.path.realpath(path): path for path in (*unit.paths, *unit.nets)}
         files.given = self.given
         files.contested = self.contested
@@ -256,15 +258,19 @@ def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[
             weights=StatedOrigin(settings.from_scratch, settings.weights, settings.gpus, _read_weights),
             level=level,
             stages=stages,
-            simulate=_simulation(settings, files.results) if settings.simulate else None,
+            simulate=_simulation(settings, files.results, files.simulated) if settings.simulate else None,
         )
     )
 
 
-def _simulation(settings: Settings, folder: str | None) -> Simulate:
+def _nothing() -> None:
+    pass
+
+
+def _simulation(settings: Settings, folder: str | None, told: Callable[[], None]) -> Simulate:
     from .simulations import simulation_of  # only if simulations are asked for
 
-    return simulation_of(settings, folder)
+    return simulation_of(settings, folder, told)
 
 
 def _read_weights(path: str) -> TrainedWeights:

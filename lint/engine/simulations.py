@@ -15,6 +15,8 @@ from ..stability.verdict.simulated import Effort, Simulated, SimulatedCourse
 from .cache_folder import is_trusted, read_store, write_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..net.job import Job, Simulate
     from ..settings.settings import Settings
 
@@ -22,8 +24,11 @@ _KNOWN: dict[str, Simulated] = {}
 _MOST_KNOWN = 1000  # results in memory
 
 
-def simulation_of(settings: Settings, folder: str | None) -> Simulate:
-    """Return what simulates the trainings of jobs with some settings, keeping results in a folder. Raises MissingLibrary."""
+def simulation_of(settings: Settings, folder: str | None, told: Callable[[], None] = lambda: None) -> Simulate:
+    """Return what simulates the trainings of jobs with some settings, keeping results in a folder. Raises MissingLibrary.
+
+    `told` is called after each simulation that was run.
+    """
     rest = (settings.input_shapes, settings.layers, settings.caffe_version)
 
     def simulate(job: Job, effort: Effort) -> Simulated:
@@ -43,6 +48,7 @@ def simulation_of(settings: Settings, folder: str | None) -> Simulate:
             from ..simulation.for_rules import simulated  # loads numpy
 
             found = simulated(job, effort)
+            told()
             if kept is not None:
                 _write(os.path.join(kept, f"{key}.results"), key, found)
         if len(_KNOWN) >= _MOST_KNOWN:
