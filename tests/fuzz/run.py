@@ -16,6 +16,7 @@ imported and instrumented once, and each target is a fork of that process.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import hashlib
 import os
@@ -40,6 +41,7 @@ _OURS = re.compile(r"fuzz: (\d+) executions, (\d+) crashes")
 _REPORT_EVERY = 500
 _LIMITS_EVERY = 200
 _SLOW = 20  # times the mean: then an input is held to the limits, too
+_INTERRUPTED = 72  # libFuzzer's exit status after Ctrl-C (FuzzerOptions.h)
 _WORD = re.compile(rb"[\w.-]{2,24}")
 _MOST_WORDS = 300
 
@@ -67,12 +69,14 @@ def main() -> int:
         end = time.monotonic() + arguments.seconds
         names = arguments.target.split(",") if arguments.target else list(TARGETS)
         crashed = False
-        for number, name in enumerate(names):
-            wanted = arguments.executions or max(TARGETS[name].goal - _totals()[name], 1)
-            seconds = (end - time.monotonic()) / (len(names) - number)
-            if seconds <= 0:
-                break
-            crashed |= _run(name, TARGETS[name], seconds, wanted, arguments.seed)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the target, and ends the run after it
+        with contextlib.suppress(KeyboardInterrupt):
+            for number, name in enumerate(names):
+                wanted = arguments.executions or max(TARGETS[name].goal - _totals()[name], 1)
+                seconds = (end - time.monotonic()) / (len(names) - number)
+                if seconds <= 0:
+                    break
+                crashed |= _run(name, TARGETS[name], seconds, wanted, arguments.seed)
         os.chdir(here)
     _print_totals(TARGETS)
     return 1 if crashed else 0
@@ -113,9 +117,12 @@ def _print_totals(targets: dict[str, Any]) -> None:
 
 
 def _run(name: str, target: Any, seconds: float, wanted: int, seed: int) -> bool:
-    """Fuzz a target for some time, and print and keep what came of it; return whether something crashed."""
+    """Fuzz a target for some time, and print and keep what came of it; return whether something crashed.
+
+    Raises KeyboardInterrupt, after that, if the target was interrupted.
+    """
     started = time.monotonic()
-    executions = edges = crashes = newest = 0
+    executions = edges = crashes = newest = status = 0
     seed_now = seed
     commit = _commit()
     while (left := seconds - (time.monotonic() - started)) > 0:
@@ -141,7 +148,7 @@ def _run(name: str, target: Any, seconds: float, wanted: int, seed: int) -> bool
         executions += here
         edges = max(edges, edges_here)
         crashes += crashes_here
-        if status == 0 or (executions >= wanted and newest <= 0.8 * executions):
+        if status in (0, _INTERRUPTED) or (executions >= wanted and newest <= 0.8 * executions):
             break
         crashes += 1  # the process itself ended: a library crashed it
         sys.stderr.writelines(last)
@@ -151,6 +158,8 @@ def _run(name: str, target: Any, seconds: float, wanted: int, seed: int) -> bool
     print(f"{name}: {executions} executions, {edges} edges, the last new one at {newest}, {crashes} crashes", flush=True)
     with LEDGER.open("a") as ledger:
         ledger.write(f"{commit}\t{name}\t{seed}\t{executions}\t{edges}\t{newest}\t{crashes}\n")
+    if status == _INTERRUPTED:
+        raise KeyboardInterrupt
     return crashes > 0
 
 
