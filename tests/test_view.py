@@ -320,6 +320,13 @@ def test_files_that_are_no_logs_are_named_and_the_others_are_shown() -> None:
     assert not Path("page.html").exists()
 
 
+def test_a_few_lines_of_debug_info_are_a_log() -> None:
+    lines = [line for line in EXPLODING.splitlines() if "[Backward] Layer" in line][-4:]
+    (run_,) = logged("\n".join(lines) + "\n", solver=False)["runs"]
+    assert (run_["guilty"], run_["guilty_for"]) == ("ip2", "first NaN, in the gradient of ip1")
+    assert run_["values"]["layers"] == ["ip2", "relu1", "ip1"]
+
+
 def test_rules_are_selected_as_for_a_check() -> None:
     solver = SOLVER.replace("clip_gradients: 10\n", "").replace("0.01", "0.1")
     found = {each["code"] for each in content_of(page_of(inceptions(2, wrong=True), solver=solver))["findings"]}

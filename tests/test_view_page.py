@@ -308,6 +308,14 @@ def test_a_log_without_debug_info_or_a_net_shows_its_curves(page: Page) -> None:
     page.run("setTheme('dark')")
 
 
+def test_lines_of_debug_info_alone_are_a_heat_map(page: Page) -> None:
+    logged("\n".join(line for line in EXPLODING.splitlines() if " Layer " in line) + "\n", solver=False)
+    page.open(Path("page.html"))
+    shown = "['curve-box', 'heat-box'].map((id) => document.getElementById(id).getClientRects().length > 0)"
+    assert page.run(shown) == [False, True]
+    assert page.run("heat.rows.length") > 0
+
+
 STRANGE = {
     "no layers": 'name: "none"\nlayer { name: "a" type: "Input" top: "a" include { phase: TEST } input_param { shape { dim: 1 } } }',
     "a cycle": layer("a", "ReLU", "b", "a") + layer("b", "ReLU", "a", "b") + layer("b", "ReLU", "b", "a") + relu("self", "s"),

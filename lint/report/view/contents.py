@@ -117,7 +117,7 @@ def view_content(path: str | None, files: Files, session: Session, logs: Sequenc
     Raises InputError for what cannot be read.
     """
     read = [(log, session.read_log(log)) for log in logs]
-    strange = [log for log, runs in read if not any(run.recognised for run in runs)]
+    strange = [log for log, runs in read if all(run.empty and not run.recognised for run in runs)]
     read = [(log, runs) for log, runs in read if log not in strange]
     if path is None and not read:
         raise Unreadable(strange[0], _NO_LOG)

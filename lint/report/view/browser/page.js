@@ -361,6 +361,7 @@ function startRuns() {
     goToName(name);
   });
   const groups = [...new Set(VIEW.runs.flatMap((run) => run.curves.map((curve) => curve.group)))];
+  $("curve-box").hidden = !groups.length;
   $("curve").replaceChildren(...groups.map((group) => el("option", { value: group, text: group })));
   const runs = VIEW.runs.map((run, number) => [number, run.title]);
   if (VIEW.prediction && VIEW.runs.some((run) => run.values)) runs.push([-1, "predicted, iteration 0"]);
