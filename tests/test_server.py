@@ -378,6 +378,16 @@ async def test_any_buffer_is_survived(editor: Editor) -> None:
     await editor.codes(name, lambda codes: codes == ["E201"])
 
 
+async def test_findings_go_when_a_text_becomes_binary_and_come_back(editor: Editor) -> None:
+    editor.open("net.prototxt", NET.replace('bottom: "data"', 'bottom: "dat"'))
+    await editor.codes("net.prototxt", lambda codes: codes == ["E201"])
+    editor.edit("net.prototxt", 0, 0, "\x00" * 4)
+    await editor.codes("net.prototxt", lambda codes: codes == [])
+    assert any("binary" in said.message for said in editor.client.messages)
+    editor.edit("net.prototxt", 0, 4, "")
+    await editor.codes("net.prototxt", lambda codes: codes == ["E201"])
+
+
 async def test_real_nets_typed_into_are_reported_as_a_check_reports_them(editor: Editor) -> None:
     paths = [path for path in sorted(CORPUS.glob("*/*.prototxt"))[::40] if 500 < path.stat().st_size < 12_000][:5] if CORPUS.is_dir() else []
     if not paths:

@@ -6,12 +6,12 @@ import gc
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from counted_work import steps
-from harness import NET, check
+from harness import NET, SOLVER, check
 from lsprotocol import types as lsp
 
 from caffe_lint import api
@@ -21,8 +21,9 @@ from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.server.cursor import cursor_at
 from caffe_lint.server.diagnostics import carried
 from caffe_lint.server.positions import changed, difference
-from caffe_lint.server.project import Project
+from caffe_lint.server.project import LARGE, Project
 from caffe_lint.settings.in_force import CommandLine
+from caffe_lint.source.files import NotPrototxt, use_working_folders
 
 
 def test_every_field_of_bvlc_has_a_note() -> None:
@@ -182,3 +183,48 @@ def test_a_check_leaves_nothing_to_the_garbage_collector(tmp_path: Path, monkeyp
     finally:
         if was_enabled:
             gc.enable()
+
+
+# -- folders and texts of an editor ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def working_folders() -> Iterator[Callable[[Iterable[str]], None]]:
+    yield use_working_folders
+    use_working_folders(())
+
+
+def test_paths_begin_in_the_folder_of_the_editor_that_a_solver_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, working_folders: Callable[[Iterable[str]], None]
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "models").mkdir(parents=True)
+        (tmp_path / name / "models" / "net.prototxt").write_text(NET)
+        (tmp_path / name / "jobs").mkdir()
+        (tmp_path / name / "jobs" / "solver.prototxt").write_text(SOLVER.replace("net.prototxt", "models/net.prototxt"))
+    monkeypatch.chdir(tmp_path / "one")
+    working_folders([str(tmp_path / "one"), str(tmp_path / "two")])
+    project = Project(CommandLine())
+    for solver, net in (
+        ("jobs/solver.prototxt", "models/net.prototxt"),
+        (str(tmp_path / "two" / "jobs" / "solver.prototxt"), str(tmp_path / "two" / "models" / "net.prototxt")),
+    ):
+        assert [each.file.path for each in project.view(solver).nets] == [net, net][: len(project.view(solver).nets)]
+        assert solver in project.together(net)
+
+
+def test_a_large_text_beside_a_net_is_not_read_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Project(CommandLine())
+    project.texts["net.prototxt"] = NET.encode()
+    project.texts["large.prototxt"] = b"# large\n" * (LARGE // 8 + 1) + SOLVER.encode()
+    assert project.together("net.prototxt") == ("net.prototxt",)
+    assert "tree" not in project.file("large.prototxt").__dict__
+
+
+def test_text_that_became_binary_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    project = Project(CommandLine())
+    project.texts["net.prototxt"] = b"\0\0\0\0" + NET.encode()
+    with pytest.raises(NotPrototxt, match="binary"):
+        project.check("net.prototxt", with_stability=False)

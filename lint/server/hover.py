@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from ..api import Stability
@@ -173,7 +174,9 @@ def _signal(layer: Layer, predicted: Stability | None) -> Iterator[str]:
             yield f"Iteration 0: mean |gradient of {blob}| is {gradient:.2g}"
     for param in layer.params:
         ratio = predicted.updates.get((layer.name, param.index))
-        if ratio is not None:
+        if ratio == inf:
+            yield f"Iteration 0: its {param.role} starts at 0"
+        elif ratio is not None:
             yield f"Iteration 0: the update of its {param.role} is {ratio:.2g} of its size"
 
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from ..api import InputError
 from ..proto.named_tuple import NamedTuple
 from ..settings.in_force import CommandLine
+from ..source.files import use_working_folders
 from .project import Found, Project
 
 PATIENCE = 1.5  # seconds that a check whose texts have changed since may still take
@@ -33,7 +34,7 @@ _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 class Request(NamedTuple):
     """What to do: the name of a method of `Project` and its arguments, with the texts and settings to do it with.
 
-    `is_fresh` says that files on disk may have changed since the request before.
+    `is_fresh` says that files on disk may have changed since the request before. `folders` are those of the editor.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Request(NamedTuple):
     asked: CommandLine
     texts: dict[str, bytes]
     is_fresh: bool
+    folders: tuple[str, ...] = ()
 
 
 class Judge:
@@ -127,6 +129,7 @@ def _answer(project: Project, request: Request) -> Any:
         project.asked = request.asked
         project.forget()
     project.texts = request.texts
+    use_working_folders(request.folders)
     try:
         answer = getattr(project, request.method)(*request.arguments, **request.named)
     except InputError as error:

@@ -28,7 +28,7 @@ from ..rule.finding import Finding
 from ..rule.registry import all_rules
 from ..rules.portability.legacy import UPGRADES
 from ..settings.in_force import CommandLine
-from ..source.files import SourceFile, shown
+from ..source.files import NotPrototxt, SourceFile, shown, use_working_folders, working_folder
 from ..source.write_roots import write_roots
 from . import actions, hover
 from .completion import Completer
@@ -38,12 +38,11 @@ from .judge import Judge, Request
 from .occurrences import PARAM, Occurrence, definitions, occurrence_at, same
 from .outline import folds, hints, layers_at, symbols
 from .positions import Positions, changed
-from .project import ON_STABILITY, Found, Project, View
+from .project import LARGE, ON_STABILITY, Found, Project, View
 from .tokens import LEGEND, tokens
 
 AT_ONCE = 0.01  # seconds in which more changes may come that were made at the same time
 QUIET = 0.25  # seconds without a change after which trainings are simulated
-LARGE = 1_000_000  # bytes from which a text is not read while it is typed, but only in the process of its own
 MOST_GARBAGE = 500_000  # objects, about 50 MB
 PATIENCE = 3.0  # seconds that a hover waits for a simulation
 NAME = "caffe-lint"
@@ -167,6 +166,10 @@ class Server(LanguageServer):
         if len(self.project.texts[path]) <= LARGE:
             try:
                 self.take(self.project.check(path, with_stability=False))
+            except NotPrototxt as error:
+                self.tell(error)
+                self.slow.pop(path, None)
+                self.take(Found({path: ()}, {path: self.project.texts[path]}))
             except InputError as error:
                 self.tell(error)
             except Exception:
@@ -231,7 +234,8 @@ class Server(LanguageServer):
 
     async def ask(self, method: str, *arguments: Any, **named: Any) -> Any:
         """Return what a method of the project returns in the process of its own. Raises InputError and ConnectionError."""
-        request = Request(method, arguments, named, self.project.asked, dict(self.project.texts), self.is_fresh)
+        texts, folders = dict(self.project.texts), tuple(self.folders)
+        request = Request(method, arguments, named, self.project.asked, texts, self.is_fresh, folders)
         self.is_fresh = False
         return await self.judge.ask(request)
 
@@ -401,6 +405,7 @@ def create() -> Server:
         server.folders = [path for uri in folders if uri and (path := uris.to_fs_path(uri)) and os.path.isdir(path)]
         if server.folders:
             os.chdir(server.folders[0])  # paths in solvers begin where Caffe is started: in the project's folder
+        use_working_folders(server.folders)
         options = params.initialization_options
         server.project.asked = asked_by(options)
         server.offers_formatting = isinstance(options, Mapping) and bool(options.get("formatting"))
@@ -422,6 +427,16 @@ def create() -> Server:
     @feature(lsp.SHUTDOWN)
     def shutdown(_: None) -> None:
         server.judge.stop()
+
+    @feature(lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def did_change_workspace_folders(params: lsp.DidChangeWorkspaceFoldersParams) -> None:
+        added, removed = (
+            [path for folder in folders if (path := uris.to_fs_path(folder.uri)) and os.path.isdir(path)]
+            for folders in (params.event.added, params.event.removed)
+        )
+        server.folders = [*(folder for folder in server.folders if folder not in removed), *added]
+        use_working_folders(server.folders)
+        forget()
 
     @feature(lsp.WORKSPACE_DID_CHANGE_CONFIGURATION)
     def did_change_configuration(params: lsp.DidChangeConfigurationParams) -> None:
@@ -597,7 +612,7 @@ def create() -> Server:
         text_document = server.client_capabilities.text_document
         completion = text_document.completion if text_document is not None else None
         item = completion.completion_item if completion is not None else None
-        folders = dict.fromkeys([os.getcwd(), os.path.dirname(os.path.abspath(path))])
+        folders = dict.fromkeys([working_folder(path), os.path.dirname(os.path.abspath(path))])
         view = server.view(path)
         folders.update((job.run_folder, None) for job in view.jobs if job.run_folder)
         completer = Completer(file, positions, view.files, folders, snippets=bool(item is not None and item.snippet_support))
@@ -731,7 +746,7 @@ def _files_at(server: Server, params: lsp.DefinitionParams) -> Iterable[lsp.Loca
                 yield lsp.Location(server.uri_of(reference.path), lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0)))
                 return
     written = pointed.value.text.decode("utf-8", "replace").strip("\"'")
-    for folder in (os.getcwd(), os.path.dirname(os.path.abspath(file.path))):
+    for folder in (working_folder(file.path), os.path.dirname(os.path.abspath(file.path))):
         target = os.path.join(folder, written)
         if written and os.path.isfile(target):
             yield lsp.Location(server.uri_of(shown(target)), lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0)))

@@ -18,7 +18,7 @@ from ..proto.schema import caffe_schema
 from ..rule.finding import Finding
 from ..settings.in_force import CommandLine
 from ..source.disk_caches import forget_disk
-from ..source.files import SourceFile, net_references, read_source, shown
+from ..source.files import SourceFile, net_references, read_source, refuse_others, shown
 from ..source.opener import Unreadable, real_path
 from ..source.solver_index import mentions_of
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOST_SOLVERS = 16  # that name a net, and are checked with it while it is edited
 KEPT_BYTES = 20_000_000  # of the texts whose trees are kept
 KEPT_VIEWS = 4
+LARGE = 1_000_000  # bytes from which a text is not read while it is typed, but only in the process of its own
 ON_STABILITY = "G"  # the family of rules that need a simulation
 
 
@@ -119,6 +120,8 @@ class Project:
                 yield reference.path
 
     def _names(self, path: str, net: str) -> bool:
+        if len(self.texts.get(path, b"")) > LARGE:  # no solver
+            return False
         try:
             file = self.file(path)
         except Unreadable:
@@ -155,7 +158,8 @@ class Project:
         return known[1]
 
     def check(self, path: str, *, with_stability: bool) -> Found:
-        """Check a file with those that belong to it. Raises InputError."""
+        """Check a file with those that belong to it. Raises InputError, NotPrototxt if it is no text."""
+        refuse_others(path, self.texts.get(path, b""))
         kept: list[Kept] = []
         session = self.session(with_stability=with_stability)
         found = self._found(self._checked(self.together(path), session, session.keeping_files(kept)))

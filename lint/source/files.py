@@ -280,7 +280,7 @@ def find_net(
 
     folder = os.path.dirname(os.path.abspath(solver_path))
     top = project_root(folder) or root
-    bases = [*([os.getcwd()] if from_here else ()), *_parents(folder, top or folder)]
+    bases = [*([working_folder(solver_path)] if from_here else ()), *_parents(folder, top or folder)]
     for base in bases if not os.path.isabs(written) else bases[:1]:
         candidate = os.path.join(base, written)
         if os.path.isfile(candidate) or shown(candidate) in given:
@@ -363,6 +363,20 @@ def repository_root(folder: str) -> str | None:
     return None
 
 
+_working_folders: list[str] = []
+
+
+def use_working_folders(folders: Iterable[str]) -> None:
+    """Set the folders that `working_folder` knows besides the working directory: an editor may have several open."""
+    _working_folders[:] = sorted(map(os.path.abspath, folders), key=len, reverse=True)
+
+
+def working_folder(path: str) -> str:
+    """Return the folder in which Caffe is taken to be started for a file or folder: the working directory, unless others are set."""
+    here = os.path.abspath(path) + os.sep if _working_folders else ""
+    return next((folder for folder in _working_folders if here.startswith(folder + os.sep)), None) or os.getcwd()
+
+
 def project_root(folder: str) -> str | None:
     """Return the root of the repository of a folder; without one, the working directory if the folder lies in it.
 
@@ -371,7 +385,7 @@ def project_root(folder: str) -> str | None:
     root = repository_root(folder)
     if root is not None:
         return root
-    current = os.getcwd()
+    current = working_folder(folder)
     is_project = current not in (os.path.abspath(os.sep), os.path.expanduser("~"))
     return current if is_project and (folder + os.sep).startswith(current + os.sep) else None
 
