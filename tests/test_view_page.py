@@ -264,6 +264,27 @@ def test_the_keyboard_reaches_everything_in_the_order_of_the_page(page: Page) ->
     assert page.run("[document.activeElement.id, state.tab]") == ["tab-layers", "layers"]
 
 
+def test_the_focus_stays_where_it_was_used(page: Page) -> None:
+    logged(EXPLODING, log_of(falling(20)))
+    page.open(Path("page.html"))
+    page.run("goToName('ip2')")
+    for button in ("#card dl button", ".folded button", "#card h2 ~ dl button"):
+        page.run(f"(document.querySelector('{button}') || document.getElementById('panel')).focus()")
+        page.press("Enter")
+        page.settle()
+        assert page.run("document.activeElement.id") == "panel", button
+    page.run("showTab('layers'); document.querySelectorAll('#list button')[3].focus()")
+    page.press("Enter")
+    assert page.run("[document.activeElement.id, state.tab, state.layer]") == ["panel", "layer", 3]
+    page.run("document.querySelectorAll('#curve-key button')[1].focus()")
+    page.press("Enter")
+    assert page.run("[curves.series.length, document.activeElement.textContent]") == [1, "run1.log: loss"]
+    page.run("document.getElementById('panel').scrollTop = 40")
+    scrolled = page.run("document.getElementById('panel').scrollTop")
+    page.run("setColumn(0, 2)")
+    assert page.run("document.getElementById('panel').scrollTop") == scrolled
+
+
 def test_the_heat_map_offers_every_signal_and_colours_the_net_by_it(page: Page) -> None:
     logged(EXPLODING, log_of(falling(20)))
     page.open(Path("page.html"))

@@ -111,14 +111,14 @@ function selectNode(node) {
 }
 
 /** Selects a layer, wherever it is: in a collapsed block, or folded into another. */
-function goTo(index, { center = true } = {}) {
+function goTo(index) {
   const work = (picture) => {
     const node = picture.byId.get(state.shown.nodeOf(index));
     if (!node) return;
     drawing.choose(node);
     state.layer = index;
     showTab("layer");
-    if (center) drawing.reach(node);
+    drawing.reach(node);
   };
   if (state.shown.reveal(index)) arrange(work);
   else if (drawing.picture) work(drawing.picture);
@@ -148,7 +148,7 @@ function recolour() {
     const why = state.source.values ? nothingOf(state.source.values, state.measure) : VIEW.prediction ? VIEW.prediction.cannot_tell || "nothing is predicted of this net" : "only the training net of a solver has a predicted signal";
     legend.push(el("span", { class: "dim", text: why }));
   }
-  if (numeric && state.net.phase === "TRAIN") {
+  if (numeric && (state.source.values || state.net.phase === "TRAIN")) {
     const at = state.source.values ? `iteration ${state.source.values.iterations[state.source.column]}` : "predicted, iteration 0";
     legend.unshift(el("strong", { text: at }));
     if (state.source.values && state.measure === "update_ratio" && drawing.colouring.known) legend.push(el("span", { class: "dim", text: state.source.values.update_basis }));
@@ -166,13 +166,15 @@ function setMeasure(measure) {
   refresh();
 }
 
-/** Shows again all that depends on the measure and on the iteration. */
+/** Shows again all that depends on the measure and on the iteration. The panel stays where it is scrolled to. */
 function refresh() {
+  const { scrollTop } = $("panel");
   $("measure").value = state.measure;
   showIteration();
   recolour();
   fillHeatMap();
   if (state.tab === "layer") showTab("layer");
+  $("panel").scrollTop = scrollTop;
 }
 
 // -- the panel ----------------------------------------------------------------------------------------------
@@ -192,10 +194,10 @@ function showTab(name) {
   $("tab-layer").textContent = !VIEW.nets.length ? "Log" : state.layer === null ? "Net" : "Layer";
   if (name === "layers") return;
   $("panel").scrollTop = 0;
-  const help = { go: (index) => goTo(index), toggle: toggleBlock, reach: goToFinding, colouring: drawing.colouring };
+  const help = { go: leaving(goTo), toggle: leaving(toggleBlock), reach: leaving(goToFinding), colouring: drawing.colouring };
   if (name === "findings") {
-    const causes = VIEW.runs.flatMap((run, number) => run.causes.map((cause) => causeCard(cause, () => goToCause(number, cause))));
-    const findings = VIEW.findings.map((_, number) => findingCard(number, goToFinding));
+    const causes = VIEW.runs.flatMap((run, number) => run.causes.map((cause) => causeCard(cause, leaving(() => goToCause(number, cause)))));
+    const findings = VIEW.findings.map((_, number) => findingCard(number, help.reach));
     const nothing = el("p", { class: "note", text: VIEW.verdicts.length ? "No findings." : "Nothing was found in the log." });
     $("card").replaceChildren(el("h2", { class: "unseen", text: "Findings" }), ...causes, ...findings, ...(causes.length || findings.length ? [] : [nothing]));
   } else if (state.node && state.node.block >= 0) {
@@ -209,11 +211,17 @@ function showTab(name) {
   }
 }
 
+/** What a button in the panel does, which then is no longer there: the focus stays in the panel. */
+const leaving = (work) => (...given) => {
+  work(...given);
+  $("panel").focus();
+};
+
 /** Buttons for the layers that are drawn as one. */
 function foldedBar(indices) {
-  const buttons = indices.map((index) => el("button", { "aria-pressed": String(index === state.layer), text: state.net.layers[index].type, title: state.net.layers[index].name, onclick: () => { state.layer = index; showTab("layer"); } }));
+  const buttons = indices.map((index) => el("button", { "aria-pressed": String(index === state.layer), text: state.net.layers[index].type, title: state.net.layers[index].name, onclick: leaving(() => { state.layer = index; showTab("layer"); }) }));
   return el("div", { class: "folded", role: "group", "aria-label": "Layers that are drawn as one" }, ...buttons,
-    state.node ? el("button", { class: "link", text: indices.length > 1 ? "unfold" : "fold", onclick: () => unfold(state.node) }) : null);
+    state.node ? el("button", { class: "link", text: indices.length > 1 ? "unfold" : "fold", onclick: leaving(() => unfold(state.node)) }) : null);
 }
 
 function rateBox() {
@@ -242,7 +250,7 @@ function listLayers() {
   });
   $("list").replaceChildren(...hits.map((index) => {
     const layer = layers[index], severity = worst(layer.findings);
-    return el("li", {}, el("button", { onclick: () => goTo(index), "data-layer": index },
+    return el("li", {}, el("button", { onclick: leaving(() => goTo(index)), "data-layer": index },
       severity ? el("i", { class: `dot ${severity}`, role: "img", "aria-label": severity }) : null,
       el("span", { text: layer.name || "(no name)" }), el("span", { class: "dim", text: layer.type }),
       el("span", { class: "dim", text: layer.tops.length ? shapeText(layer.tops[0].shape) : "" })));
@@ -325,7 +333,6 @@ function fillCurves() {
       dashed: curve.phase === "test",
       iterations: curve.iterations,
       values: curve.values,
-      run: number,
     }));
   });
   $("smoothing-text").textContent = Number($("smoothing").value).toFixed(2);
@@ -338,9 +345,9 @@ function fillCurves() {
     smoothing: Number($("smoothing").value),
     marks: VIEW.runs.filter((run) => run.first_bad !== null).map((run) => ({ iteration: run.first_bad, colour: bad, words: "first NaN or inf" })),
   });
-  $("curve-key").replaceChildren(...series.map((one) => el("button", {
+  $("curve-key").replaceChildren(...series.map((one, place) => el("button", {
     class: "key", "aria-pressed": String(!hidden.has(one.name)), title: "show or hide",
-    onclick: () => { if (!hidden.delete(one.name)) hidden.add(one.name); fillCurves(); },
+    onclick: () => { if (!hidden.delete(one.name)) hidden.add(one.name); fillCurves(); $("curve-key").children[place].focus(); },
   }, el("i", { style: `background: ${one.colour}` }), one.name)));
   const last = seen.map((one) => `${one.name} ends at ${short(one.values[one.values.length - 1])}`);
   curves.canvas.setAttribute("aria-label", `Curves of ${group}. ${last.slice(0, 6).join("; ")}`);
