@@ -5,8 +5,13 @@ Nothing is inferred or checked for such a layer. A type that gets described move
 
 from __future__ import annotations
 
-from ..moments.layer_type import UNMODELLED
-from .record import layer_type, unknown_shapes
+from ..moments.layer_type import UNMODELLED, LayerType
+from .record import TYPES, unknown_shapes
+
+# What their records have after name, shapes and source. There are hundreds, which the start of a check has to make.
+_, _, _, *_NOTHING_KNOWN = LayerType(
+    "", unknown_shapes, "", signal=UNMODELLED, described=False, bottoms=(0, None), tops=(0, None), open_params=True
+)
 
 for _name, _source in (
     ("AbsoluteMem", "absolute_mem_layer.cpp"),
@@ -509,6 +514,4 @@ for _name, _source in (
     ("YoloV3Loss", "yolo_v3_loss_layer.cpp"),
     ("ZScore", ""),
 ):
-    layer_type(
-        _name, _source, signal=UNMODELLED, described=False, bottoms=(0, None), tops=(0, None), open_params=True
-    )(unknown_shapes)
+    TYPES[_name] = [LayerType(_name, unknown_shapes, _source, *_NOTHING_KNOWN)]

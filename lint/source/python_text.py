@@ -17,10 +17,10 @@ MAX_TOKENS = 1_000  # of a statement; longer ones are data
 _MAX_DEPTH = 20  # of brackets in an expression
 
 _TOKEN = re.compile(
-    r"""(?P<string>[rRbBuUfF]{0,2}(?:\"\"\"(?:[^"\\]|\\.|"(?!""))*\"\"\"|'''(?:[^'\\]|\\.|'(?!''))*'''"""
+    r"""(?P<space>[ \t\r\f]+|\\\r?\n)|(?P<string>[rRbBuUfF]{0,2}(?:\"\"\"(?:[^"\\]|\\.|"(?!""))*\"\"\"|'''(?:[^'\\]|\\.|'(?!''))*'''"""
     r"""|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'))"""
     r"""|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<number>[0-9][\w.]*)|(?P<comment>\#[^\n]*)|(?P<newline>\n)"""
-    r"""|(?P<space>[ \t\r\f]+|\\\r?\n)|(?P<op>[-+*/%&|^=<>!]?=|.)""",
+    r"""|(?P<op>[-+*/%&|^=<>!]?=|.)""",
     re.DOTALL,
 )
 _HOLE = re.compile(r"%(?:\([^)]{0,100}\))?[-#0 +]{0,5}[0-9*]{0,5}(?:\.[0-9*]{1,5})?([a-zA-Z%])")
@@ -59,27 +59,32 @@ def statements(text: str, first_line: int = 1) -> Iterator[Statement]:
     line, depth, indent, blocks, at_start = first_line, 0, 0, 0, True
     for match in _TOKEN.finditer(text + "\n"):
         kind, found = match.lastgroup or "op", match[0]
-        if kind == "newline" and (not depth or len(tokens) > MAX_TOKENS):
-            if tokens and len(tokens) <= MAX_TOKENS:
-                while headers and headers[-1][0] >= indent:
-                    headers.pop()
-                yield Statement(tuple(tokens), tuple(number for _, branch, number in headers if branch))
-                if tokens[-1].text == ":":
-                    blocks += 1
-                    is_main = any(token.text == "__name__" for token in tokens)
-                    headers.append((indent, tokens[0].text in _BRANCHES and not is_main, blocks))
-            tokens, depth, indent, at_start = [], 0, 0, True
-        elif kind == "space":
+        if kind == "space":
             if at_start and not tokens:
                 indent = len(found.expandtabs(8))
-        elif kind not in ("comment", "newline"):
-            if found in _BRACKETS:
-                depth += 1
-            elif found in (")", "]", "}"):
-                depth = max(0, depth - 1)
+            line += found[-1] == "\n"
+        elif kind == "newline":
+            if not depth or len(tokens) > MAX_TOKENS:
+                if tokens and len(tokens) <= MAX_TOKENS:
+                    while headers and headers[-1][0] >= indent:
+                        headers.pop()
+                    yield Statement(tuple(tokens), tuple(number for _, branch, number in headers if branch))
+                    if tokens[-1].text == ":":
+                        blocks += 1
+                        is_main = any(token.text == "__name__" for token in tokens)
+                        headers.append((indent, tokens[0].text in _BRANCHES and not is_main, blocks))
+                tokens, depth, indent, at_start = [], 0, 0, True
+            line += 1
+        elif kind != "comment":
+            if kind == "op":
+                if found in _BRACKETS:
+                    depth += 1
+                elif found in (")", "]", "}"):
+                    depth = max(0, depth - 1)
             if len(tokens) <= MAX_TOKENS:
                 tokens.append(Token(kind, found, line))
-        line += found.count("\n")
+            if kind == "string":
+                line += found.count("\n")
 
 
 class Reader:

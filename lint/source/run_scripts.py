@@ -10,14 +10,15 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
-from .caffe_commands import TrainingRun, runs_of_commands
-from .pycaffe_programs import runs_of_program
 from .questions import question
 from .repository_files import read_found, repository_files, search_root
-from .script_values import SCRIPT_FOLDER, UNKNOWN
-from .shell_text import Command, commands, joined
+from .script_values import SCRIPT_FOLDER, UNKNOWN, joined
+
+if TYPE_CHECKING:
+    from .caffe_commands import TrainingRun
 
 MAX_BYTES_OF_SCRIPT = 300_000  # larger ones are generated
 MAX_WORK = 8_000_000  # the bytes of all scripts that may start a training, and as many for each line as one usually has
@@ -26,8 +27,6 @@ MAX_RUNS_OF_SCRIPT = 200
 
 _MAY_TRAIN = re.compile(rb"-solver\b|Solver\(|get_solver\(|\b(?:train|finetune)_net\b").search
 _TRAINS = re.compile(rb"\btrain\b|weights|_net\b|\.step\(|\.solve\(").search
-_PROMPT = re.compile(r"[ \t]*(?:\$|>) ")
-_FENCE = re.compile(r"[ \t]{0,3}(?:>[ ]?)?(```|~~~)[ \t]*\{?\.?([\w+-]*)")
 
 
 class _Runs(NamedTuple):
@@ -167,55 +166,11 @@ def _runs_of(scripts: Iterable[str]) -> tuple[list[TrainingRun], bool]:
         work += len(content) + _BYTES_OF_LINE * content.count(b"\n")
         if work > MAX_WORK:
             return found, False
+        from .script_trainings import trainings_in  # keeps what reads scripts out of most checks
+
         text = content.decode("utf-8", "replace").replace("\r\n", "\n")
         unique: dict[tuple[object, ...], TrainingRun] = {}
-        for run in islice(_runs_in(path, text), MAX_RUNS_OF_SCRIPT):
+        for run in islice(trainings_in(path, text), MAX_RUNS_OF_SCRIPT):
             unique.setdefault((run.folder, run.solver, run.loads, run.resumes, run.gpus), run)
         found += unique.values()
     return found, True
-
-
-def _runs_in(path: str, text: str) -> Iterator[TrainingRun]:
-    name = os.path.basename(path).lower()
-    if name.endswith(".py"):
-        yield from runs_of_program(path, text)
-    elif name.partition(".")[0] == "readme":
-        yield from _runs_in_readme(path, text)
-    else:
-        kind = "make" if "makefile" in name or name.endswith(".mk") else "batch" if name.endswith((".bat", ".cmd")) else "shell"
-        yield from runs_of_commands(path, commands(text, kind=kind))
-
-
-def _runs_in_readme(path: str, text: str) -> Iterator[TrainingRun]:
-    """Yield the trainings in the code of a README: fenced or indented blocks, and lines with a prompt."""
-    blocks: list[tuple[int, str, list[str]]] = []  # the first line, the language, and the lines
-    fence = ""
-    was_code = False
-    for number, line in enumerate(text.split("\n"), start=1):
-        match = _FENCE.match(line)
-        if match is not None and (not fence or match[1] == fence):
-            fence = "" if fence else match[1]
-            if fence:
-                blocks.append((number + 1, match[2].lower(), []))
-            was_code = False
-            continue
-        is_code = bool(fence) or line.startswith(("    ", "\t")) or _PROMPT.match(line) is not None
-        if is_code:
-            if not fence and not was_code:
-                blocks.append((number, "", []))
-            prompt = _PROMPT.match(line)
-            blocks[-1][2].append(line[prompt.end() :] if prompt is not None else line)
-        elif line.strip():
-            was_code = False
-            continue
-        elif blocks and was_code and not fence:
-            blocks[-1][2].append("")
-        was_code = is_code or (was_code and not line.strip())
-    shell: list[Command] = []
-    for first, language, lines in blocks:
-        code = "\n".join(lines)
-        if language.startswith("py") or (not language and "Solver(" in code):
-            yield from runs_of_program(path, code, first)
-        else:
-            shell += commands(code, first_line=first)
-    yield from runs_of_commands(path, shell)

@@ -44,3 +44,8 @@ class Variables:
         known = {name: values for name in dict.fromkeys(names) if (values := self.get(name))}
         for chosen in islice(product(*known.values()), MAX_COMBINATIONS):
             yield dict(zip(known, chosen, strict=True))
+
+
+def joined(folder: str, path: str) -> str:
+    """Return a path that is relative to a folder, as written; one that starts elsewhere is not."""
+    return path if not folder or path.startswith(("/", "~", UNKNOWN, SCRIPT_FOLDER)) else f"{folder}/{path}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..proto.named_tuple import NamedTuple
-from .script_values import SCRIPT_FOLDER, UNKNOWN, Block, Variables
+from .script_values import SCRIPT_FOLDER, UNKNOWN, Block, Variables, joined
 
 MAX_LINE = 20_000  # characters; longer lines are no commands that somebody wrote
 
@@ -121,11 +121,6 @@ class _State:
     def _enter(self, *, middle: bool = False) -> None:
         self._blocks += 1
         self._block = (*(self._block[:-1] if middle else self._block), self._blocks)
-
-
-def joined(folder: str, path: str) -> str:
-    """Return a path that is relative to a folder, as written; one that starts elsewhere is not."""
-    return path if not folder or path.startswith(("/", "~", UNKNOWN, SCRIPT_FOLDER)) else f"{folder}/{path}"
 
 
 def _logical_lines(text: str, kind: str) -> Iterator[tuple[int, str]]:
