@@ -9,9 +9,9 @@ from ..moments.layer_type import UNMODELLED, LayerType
 from .record import TYPES, unknown_shapes
 
 # What their records have after name, shapes and source. There are hundreds, which the start of a check has to make.
-_, _, _, *_NOTHING_KNOWN = LayerType(
+_NOTHING_KNOWN = LayerType(
     "", unknown_shapes, "", signal=UNMODELLED, described=False, bottoms=(0, None), tops=(0, None), open_params=True
-)
+)[3:]
 
 for _name, _source in (
     ("AbsoluteMem", "absolute_mem_layer.cpp"),
@@ -514,4 +514,4 @@ for _name, _source in (
     ("YoloV3Loss", "yolo_v3_loss_layer.cpp"),
     ("ZScore", ""),
 ):
-    TYPES[_name] = [LayerType(_name, unknown_shapes, _source, *_NOTHING_KNOWN)]
+    TYPES[_name] = [LayerType._make((_name, unknown_shapes, _source, *_NOTHING_KNOWN))]
