@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -327,6 +328,87 @@ def test_bash_completes_with_the_line_that_the_documentation_gives(tmp_path: Pat
     if "4.4" in done.stderr:
         pytest.skip("this bash is older than 4.4")
     assert done.stdout.startswith("schedule\ncomplete ")
+
+
+def documented(shell: str) -> str:
+    """The line that the documentation gives for completion in a shell."""
+    found = re.search(rf"^\| {shell} \| `[^`]*`: `(.*)` \|$", (CHECKOUT / "docs" / "usage.md").read_text(), re.MULTILINE)
+    assert found is not None
+    return found[1].replace("\\|", "|")
+
+
+@pytest.fixture
+def shell_environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of a shell that has the program on its path, and a home without settings."""
+    program = tmp_path / "bin" / "caffe-lint"
+    program.parent.mkdir()
+    program.write_text(f"#!{sys.executable}\nfrom caffe_lint.cli.main import main\nmain()\n")
+    program.chmod(0o755)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "solver.prototxt").write_text(SOLVER)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "HOME": str(tmp_path), "TERM": "dumb"}
+
+
+IN_SHELLS = [
+    ("caffe-lint sched", "schedule"),
+    ("caffe-lint signal sol", "solver.prototxt"),
+    ("caffe-lint solver.prototxt --output-format sa", "sarif"),
+    ("caffe-lint log train.log --select T201,G10", "T201,G101"),
+]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_completes_with_the_line_that_the_documentation_gives(tmp_path: Path, shell_environment: dict[str, str]) -> None:
+    asked = [f"complete -C '{typed}'; echo --" for typed, _ in IN_SHELLS]
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", "\n".join([documented("fish"), *asked])],
+        cwd=tmp_path / "work", env=shell_environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    answers = done.stdout.split("--\n")
+    for (_, expected), answer in zip(IN_SHELLS, answers, strict=False):
+        assert expected in [line.partition("\t")[0] for line in answer.splitlines()]
+    (described,) = subprocess.run(
+        ["fish", "--no-config", "-c", f"{documented('fish')}\ncomplete -C 'caffe-lint view'"],
+        cwd=tmp_path / "work", env=shell_environment, capture_output=True, text=True, check=False,
+    ).stdout.splitlines()  # fmt: skip
+    assert described.endswith("on one page.")  # behind a comma too
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.parametrize(("typed", "expected"), IN_SHELLS)
+def test_zsh_completes_with_the_line_that_the_documentation_gives(
+    tmp_path: Path, shell_environment: dict[str, str], typed: str, expected: str
+) -> None:
+    lines = ["autoload -Uz compinit; compinit -u", documented("zsh"), "echo rea''dy"]
+    assert expected in _after_tab(["zsh", "-f", "-i"], lines, typed, expected, tmp_path / "work", shell_environment)
+
+
+def _after_tab(
+    shell: list[str], lines: list[str], typed: str, expected: str, folder: Path, environment: dict[str, str]
+) -> str:
+    """What an interactive shell shows after lines, then words and the tabulator key."""
+    pty = pytest.importorskip("pty", reason="there are no terminals like those of POSIX")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        shell, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+
+        def read_to(word: str) -> str:
+            shown = b""
+            while word.encode() not in shown and select.select([ours], [], [], 120)[0]:
+                shown += os.read(ours, 4096)
+            return shown.decode("utf-8", "replace")
+
+        os.write(ours, "".join(f"{line}\n" for line in lines).encode())
+        read_to("ready\r\n")
+        os.write(ours, f"{typed}\t".encode())
+        shown = read_to(expected)
+        process.kill()
+    os.close(ours)
+    return shown
 
 
 # -- fleets --------------------------------------------------------------------------------------------------

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 from harness import check_files, fix_files, settings_in
 
 from caffe_lint.cli.command_table import COMMANDS
+from caffe_lint.cli.commands import cli
 from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.rule.registry import all_rules
 from caffe_lint.settings.nearest_files import FACTS_NAME
@@ -87,6 +90,42 @@ def test_every_benchmark_is_explained() -> None:
     text = (CHECKOUT / "benchmarks" / "README.md").read_text(encoding="utf-8")
     programs = {path.name for path in (CHECKOUT / "benchmarks").glob("*.py")}
     assert set(re.findall(r"^\| `(\w+\.py)` \|", text, re.MULTILINE)) == programs
+
+
+def commands_in(text: str) -> list[tuple[str, bool]]:
+    """The command lines of caffe-lint in a page, and whether each stands in a block, to be typed as it is.
+
+    What follows a pipe or a redirection is left out, as is a comment.
+    """
+    parts = re.split(r"^ *```.*\n", text, flags=re.MULTILINE)  # prose and blocks in turns
+    lines = [line for block in parts[1::2] for line in block.replace("\\\n", " ").splitlines()]
+    typed = [(line, True) for line in lines if re.match(r"\s*(?:\$ )?caffe-lint\b|.*\| caffe-lint\b", line)]
+    typed += [(line, False) for prose in parts[::2] for line in re.findall(r"(?<!`)`(caffe-lint [^`\n]+)`(?!`)", prose)]
+    found = []
+    for line, is_whole in typed:
+        line = re.sub(r"\s#.*|(?<=\S)\s{2,}\S.*", "", line[line.index("caffe-lint") :].replace("\\|", "|"))
+        line = re.sub(r"\[(--[^\]|]*)[^\]]*\]", r"\1", line)  # what may be added, or the first of several
+        found.append((re.split(r"\s(?:\||>|<|2>|&&|;|\|\|)(?:\s|$|&)", line)[0].rstrip("; "), is_whole))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_every_command_line_is_understood(page: Path) -> None:
+    for line, is_whole in commands_in(page.read_text(encoding="utf-8")):
+        words = [word for word in shlex.split(line)[1:] if word not in ("…", "...", "[OPTIONS]")]
+        if not words or words[0] in ("--version", "--help", "COMMAND"):
+            continue
+        name = words.pop(0) if words[0] in COMMANDS else "check"
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        try:
+            command.make_context(name, words)
+        except click.exceptions.Exit:  # --help
+            pass
+        except click.UsageError as error:
+            # A sentence may name a command and an option alone.
+            is_short = isinstance(error, (click.MissingParameter, click.BadOptionUsage))
+            assert is_short and not is_whole, f"{line}: {error.format_message()}"  # noqa: PT017, PT018
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))

@@ -12,8 +12,11 @@ from caffe_lint.cli.command_table import COMMAND_GROUPS, COMMANDS
 from caffe_lint.cli.commands import cli
 from caffe_lint.cli.help_groups import OPTION_GROUPS
 
-# Options of one name whose choices or objects differ by command; what they do is the same.
-DIFFERENT = {"output_format", "fix", "unsafe_fixes", "diff", "output_dir", "output_file"}
+# What differs by command in an option of one name: its choices and the first of them, or that a command has no use without it.
+CHOICES_DIFFER = {"--output-format"}
+REQUIRED_DIFFERS = {"--output-dir"}
+# Where a command writes what it makes: to a file, or, where that is several files, to a folder.
+SHORT_FORMS_DIFFER = {"-o": {"--output-file", "--output-dir"}}
 
 
 def commands() -> dict[str, click.Command]:
@@ -64,10 +67,27 @@ def test_every_option_has_a_sentence() -> None:
 def test_an_option_means_the_same_in_all_commands() -> None:
     meanings: dict[str, set[tuple[object, ...]]] = {}
     for _, param in options():
-        if param.name not in DIFFERENT:
-            said = (param.help, tuple(param.opts), param.metavar, repr(param.type.to_info_dict()))
-            meanings.setdefault(max(param.opts, key=len), set()).add(said)
+        name = max(param.opts, key=len)
+        kind: tuple[object, ...] = (repr(param.type.to_info_dict()), repr(param.default))
+        if name in CHOICES_DIFFER:
+            kind = (param.type.name, param.show_default)
+        said = (param.help, param.metavar, param.name, param.is_flag, param.multiple, param.nargs, *kind)
+        meanings.setdefault(name, set()).add((*said, None if name in REQUIRED_DIFFERS else param.required))
     assert {name: said for name, said in meanings.items() if len(said) > 1} == {}
+
+
+def test_a_short_form_stands_for_the_same_option_in_all_commands() -> None:
+    longs: dict[str, set[str]] = {}
+    shorts: dict[str, set[tuple[str, ...]]] = {}
+    for _, param in options():
+        name = max(param.opts, key=len)
+        found = tuple(flag for flag in param.opts if not flag.startswith("--"))
+        for flag in found:
+            longs.setdefault(flag, set()).add(name)
+        if name not in set().union(*SHORT_FORMS_DIFFER.values()) - {"--output-file"}:
+            shorts.setdefault(name, set()).add(found)
+    assert {flag: names for flag, names in longs.items() if len(names) > 1} == SHORT_FORMS_DIFFER
+    assert {name: found for name, found in shorts.items() if len(found) > 1} == {}
 
 
 def test_there_is_one_name_for_each_thing() -> None:

@@ -10,7 +10,6 @@ from ..report import FORMATS
 from ..rule.registry import all_rules
 from ..rules.portability.legacy import UPGRADES
 from ..settings.in_force import CommandLine
-from ..settings.settings import PRESETS
 from .check import Options
 from .check import check as run_check
 from .help_groups import GroupedCommand
@@ -24,19 +23,23 @@ from .option_types import (
     data_facts_option,
     deploy_option,
     dialect_option,
-    exit_zero_option,
+    diff_option,
+    exit_options,
     extend_select_option,
-    fail_on_option,
+    fix_option,
     ignore_option,
     input_shape_option,
     jobs_option,
     joined,
     min_confidence_option,
+    output_dir_option,
     output_file_option,
     output_format_option,
+    preset_option,
     proto_option,
     select_option,
     simulate_option,
+    unsafe_fixes_option,
     weights_options,
 )
 
@@ -47,22 +50,18 @@ from .option_types import (
     epilog="Exit status: 0 no findings at or above the level that counts (--fail-on), 1 findings, 2 the check could not be done.",
 )
 @click.argument("paths", nargs=-1, type=FILE, metavar="FILE|FOLDER|-…")
-@click.option("--fix", is_flag=True, help="Patch the files.")
-@click.option(
-    "--unsafe-fixes", is_flag=True, help="With --fix: also apply fixes that change the architecture or rest on a guess."
-)
+@fix_option
+@unsafe_fixes_option
 @click.option("--upgrade", is_flag=True, help="Upgrade old formats to the current one (--fix for P201 to P205 only).")
-@click.option("--diff", is_flag=True, help="Show the patch that --fix would apply; write nothing.")
+@diff_option
 @click.option("--interactive", is_flag=True, help="Show each fix and ask whether to apply it.")
-@click.option(
-    "--output-dir", type=FILE, metavar="DIR", help="With --fix: write all checked files there and keep the originals."
-)
+@output_dir_option()
 @click.option(
     "--add-ignore",
     is_flag=True,
     help="Suppress the findings by comments instead of reporting them (with --diff: show).",
 )
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="The base set of rules. [default: recommended]")
+@preset_option
 @select_option
 @extend_select_option
 @ignore_option
@@ -83,8 +82,7 @@ from .option_types import (
 @click.option("--show-all", is_flag=True, help="Show every finding in full, without folding any.")
 @click.option("--statistics", is_flag=True, help="Count the findings of each rule instead of listing them.")
 @color_option
-@fail_on_option
-@exit_zero_option
+@exit_options
 @dialect_option
 @caffe_version_option
 @proto_option

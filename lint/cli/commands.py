@@ -5,11 +5,20 @@ from __future__ import annotations
 from importlib import import_module
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, FishComplete, add_completion_class
 
 from .command_table import COMMAND_GROUPS, COMMANDS
 from .console import EXIT_FAILED
 from .help_groups import OWN, HelpContext, sections
+
+
+class _WholeWordsInFish(FishComplete):
+    """Completion for fish that keeps what comes after a comma: rules of `--select`, names of files, descriptions."""
+
+    source_template = FishComplete.source_template.replace('string split ","', 'string split --max 1 ","')
+
+
+add_completion_class(_WholeWordsInFish)
 
 
 class _CheckByDefault(click.Group):

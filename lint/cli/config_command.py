@@ -11,7 +11,6 @@ import click
 from ..api import Session
 from ..report.settings_text import as_json, as_toml
 from ..settings.in_force import CommandLine
-from ..settings.settings import PRESETS
 from ..source.errors import InputError
 from .console import EXIT_CLEAN, print_text
 from .help_groups import GroupedCommand
@@ -29,6 +28,7 @@ from .option_types import (
     joined,
     min_confidence_option,
     output_format_option,
+    preset_option,
     select_option,
     simulate_option,
     weights_options,
@@ -37,7 +37,7 @@ from .option_types import (
 
 @click.command(cls=GroupedCommand, short_help="Print the settings that apply to a file, and where each comes from.")
 @click.argument("path", default=".", type=FILE, metavar="[FILE|FOLDER]")
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="The base set of rules. [default: recommended]")
+@preset_option
 @select_option
 @extend_select_option
 @ignore_option

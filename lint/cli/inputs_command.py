@@ -31,19 +31,18 @@ from .option_types import (
     FILE,
     baseline_option,
     check_about,
-    color_option,
     config_options,
     dialect_option,
-    exit_zero_option,
-    fail_on_option,
+    exit_options,
+    fix_option,
     ignore_option,
     jobs_option,
     joined,
     min_confidence_option,
-    output_file_option,
-    output_format_option,
     proto_option,
+    report_options,
     select_option,
+    unsafe_fixes_option,
 )
 from .progress import draw_bar
 
@@ -62,17 +61,14 @@ if TYPE_CHECKING:
 @click.option(
     "--write-facts", type=FILE, metavar="FILE", help=f"Write facts about each source to this file ({FACTS_NAME})."
 )
-@click.option("--fix", is_flag=True, help="Apply fixes that follow from the data to the nets and the solver.")
-@click.option("--unsafe-fixes", is_flag=True, help="With --fix: also apply fixes that change what the net sees.")
+@fix_option
+@unsafe_fixes_option
 @select_option
 @ignore_option
 @min_confidence_option
 @baseline_option
-@output_format_option(FORMATS, "full")
-@output_file_option
-@color_option
-@fail_on_option
-@exit_zero_option
+@report_options(FORMATS, "full")
+@exit_options
 @dialect_option
 @proto_option
 @config_options
@@ -96,7 +92,8 @@ def inputs(
     """Check the data of a net, or of a solver's nets, for NaN, invalid labels, damaged images and wrong sizes.
 
     Reads LMDB, LevelDB, HDF5, image lists, window files and mean files, without locking them or writing to them.
-    Rules of family D are applied. Needs the extra `data` (docs/inputs.md). Ctrl-C stops the check and reports what was found so far.
+    Rules of family D are applied; --fix patches what follows from the data. Needs the extra `data` (docs/inputs.md). Ctrl-C stops
+    the check and reports what was found so far.
     """
     session = Session(CommandLine(select=joined(select), ignore=joined(ignore), **options), proto)
     opened = session.nets(path, texts_of(path), facts={})

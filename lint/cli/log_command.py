@@ -31,15 +31,15 @@ from .help_groups import GroupedCommand
 from .option_types import (
     FILE,
     check_about,
-    color_option,
     config_options,
-    exit_zero_option,
-    fail_on_option,
+    diff_option,
+    exit_options,
+    fix_option,
     ignore_option,
     joined,
     min_confidence_option,
-    output_file_option,
-    output_format_option,
+    output_dir_option,
+    report_options,
     select_option,
     simulate_option,
 )
@@ -72,30 +72,26 @@ if TYPE_CHECKING:
 @click.option(
     "--stop-on", type=click.Choice(["divergence"]), help="With --follow: exit with status 3 when that happens."
 )
-@click.option("--fix", is_flag=True, help="Fix the most likely cause in the solver and its nets (needs --solver).")
-@click.option("--diff", is_flag=True, help="Show that patch; write nothing.")
-@click.option(
-    "--output-dir", type=FILE, metavar="DIR", help="With --fix: write the patched files there and keep the originals."
-)
+@fix_option
+@diff_option
+@output_dir_option()
 @select_option
 @ignore_option
 @min_confidence_option
-@output_format_option(FORMATS, "full")
-@output_file_option
-@color_option
+@report_options(FORMATS, "full")
 @click.option(
     "--csv", type=FILE, metavar="FILE", help="Export the iterations as CSV, and debug_info next to it (FILE.debug.csv)."
 )
 @click.option("--json", type=FILE, metavar="FILE", help="Export them as JSON.")
 @click.option("--parquet", type=FILE, metavar="FILE", help="Export them as Parquet (needs pyarrow).")
-@fail_on_option
-@exit_zero_option
+@exit_options
 @simulate_option
 @config_options
 def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: Any) -> int:
     """Read a log of Caffe and say where the training went wrong, why, and what to change.
 
-    LOG is a file, which may be gzipped, or - for standard input. Rules of family T are applied.
+    LOG is a file, which may be gzipped, or - for standard input. Rules of family T are applied. With --solver, --fix patches the
+    most likely cause in the solver and its nets.
 
     Exit status: 0 no problem found, 1 causes found,
     2 the log could not be read, 3 stopped by --stop-on.

@@ -9,7 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..rule.registry import all_rules, matching
-from ..settings.settings import CONFIDENCES, SEVERITIES, ConfigError, input_shape
+from ..settings.settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, input_shape
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -82,15 +82,19 @@ def in_order(*options: Decorator) -> Decorator:
     return decorate
 
 
-def output_format_option(formats: Iterable[str], default: str, help: str = "The format of the report.") -> Decorator:
+def output_format_option(formats: Iterable[str], default: str) -> Decorator:
     """The option `--output-format` with the formats of a command."""
     return click.option(
-        "--output-format", type=click.Choice(list(formats)), default=default, show_default=True, help=help
+        "--output-format",
+        type=click.Choice(list(formats)),
+        default=default,
+        show_default=True,
+        help="The format of the report.",
     )
 
 
 output_file_option = click.option(
-    "--output-file", type=FILE, metavar="FILE", help="Write the report to this file instead of standard output."
+    "--output-file", "-o", type=FILE, metavar="FILE", help="Write the report to this file."
 )
 color_option = click.option(
     "--color",
@@ -102,7 +106,10 @@ color_option = click.option(
 fail_on_option = click.option(
     "--fail-on", type=click.Choice(SEVERITIES), help="Lowest severity that sets exit status 1. [default: warning]"
 )
-exit_zero_option = click.option("--exit-zero", is_flag=True, help="Exit with status 0 even if there are findings.")
+exit_options = in_order(
+    fail_on_option,
+    click.option("--exit-zero", is_flag=True, help="Exit with status 0 even if there are findings."),
+)
 min_confidence_option = click.option(
     "--min-confidence", type=click.Choice(CONFIDENCES), help="Lowest confidence to report. [default: low]"
 )
@@ -111,6 +118,14 @@ select_option = click.option(
 )
 extend_select_option = click.option("--extend-select", type=Codes(), multiple=True, help="Enable these rules as well.")
 ignore_option = click.option("--ignore", type=Codes(), multiple=True, help="Disable these rules.")
+preset_option = click.option(
+    "--preset", type=click.Choice(list(PRESETS)), help="The base set of rules. [default: recommended]"
+)
+fix_option = click.option("--fix", is_flag=True, help="Patch the files.")
+unsafe_fixes_option = click.option(
+    "--unsafe-fixes", is_flag=True, help="With --fix: also apply fixes that change the net or rest on a guess."
+)
+diff_option = click.option("--diff", is_flag=True, help="Show the patch that --fix would apply; write nothing.")
 baseline_option = click.option("--baseline", type=FILE, metavar="FILE", help="Hide the findings recorded in this file.")
 jobs_option = click.option(
     "--jobs",
@@ -172,6 +187,25 @@ weights_options = in_order(
         "--gpus", type=click.IntRange(1, 10_000), metavar="N", help="Number of GPUs, each with its own batch."
     ),
 )
+# What a prediction of a training rests on, apart from the files.
+training_options = in_order(dialect_option, data_facts_option, input_shape_option, weights_options)
+
+
+def output_dir_option(*short: str, required: bool = False) -> Decorator:
+    """The option `--output-dir`, with a short form or none."""
+    return click.option(
+        "--output-dir",
+        *short,
+        type=FILE,
+        metavar="DIR",
+        required=required,
+        help="Write new files to this folder, and keep the originals (of checks and logs: with --fix).",
+    )
+
+
+def report_options(formats: Iterable[str], default: str) -> Decorator:
+    """The options of reports on findings: their format, where they go, and colours."""
+    return in_order(output_format_option(formats, default), output_file_option, color_option)
 
 
 def check_weights(from_scratch: bool, weights: str | None) -> None:

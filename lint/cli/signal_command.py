@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ..api import Session
 from ..settings.in_force import CommandLine
 from .console import EXIT_CLEAN, EXIT_FINDINGS, print_fitted, print_text
 from .help_groups import GroupedCommand
-from .option_types import (
-    FILE,
-    check_weights,
-    data_facts_option,
-    dialect_option,
-    input_shape_option,
-    output_format_option,
-    weights_options,
-)
+from .option_types import FILE, check_weights, output_format_option, training_options
 
 
 @click.command(cls=GroupedCommand, short_help="Predict whether a training diverges, stalls or learns.")
 @click.argument("path", type=FILE, metavar="SOLVER")
 @click.option("--trace", is_flag=True, help="Print activations, gradients and updates of iteration 0 as well.")
 @output_format_option(["text", "json"], "text")
-@dialect_option
-@data_facts_option
-@input_shape_option
-@weights_options
+@training_options
 def signal(
     path: str,
     trace: bool,
     output_format: str,
-    dialect: str | None,
-    data_facts: str | None,
-    input_shape: tuple[tuple[str, tuple[int, ...]], ...],
-    from_scratch: bool,
-    weights: str | None,
-    gpus: int | None,
+    **options: Any,
 ) -> int:
     """Print whether the training is likely to diverge, stall or learn, and why.
 
@@ -46,16 +32,8 @@ def signal(
     """
     from ..report.signal_text import as_json, as_text  # keeps json out of the start
 
-    check_weights(from_scratch, weights)
-    asked = CommandLine(
-        dialect=dialect,
-        from_scratch=from_scratch,
-        weights=weights,
-        gpus=gpus,
-        data_facts=data_facts,
-        input_shape=input_shape,
-    )
-    found = Session(asked).prediction(path)
+    check_weights(options["from_scratch"], options["weights"])
+    found = Session(CommandLine(**options)).prediction(path)
     if output_format == "json":
         print_text(as_json(found))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import click
 
@@ -10,15 +11,7 @@ from ..api import Session
 from ..settings.in_force import CommandLine
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_fitted, print_text, write_output
 from .help_groups import GroupedCommand
-from .option_types import (
-    FILE,
-    check_weights,
-    data_facts_option,
-    dialect_option,
-    input_shape_option,
-    output_format_option,
-    weights_options,
-)
+from .option_types import FILE, check_weights, output_format_option, training_options
 from .progress import draw_bar
 
 _THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
@@ -47,12 +40,9 @@ _THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
     "--budget", type=click.FloatRange(0.01, 100_000), default=20.0, show_default=True, metavar="SECONDS",
     help="The most work, in seconds of one usual core; it is counted, not timed. Beyond it, nothing is told.",
 )  # fmt: skip
-@output_format_option(["text", "json", "log"], "text", "The format of the report; `log` is Caffe's, with debug_info.")
+@output_format_option(["text", "json", "log"], "text")
 @click.option("--log-output", type=FILE, metavar="FILE", help="Write the log to this file, in Caffe's format.")
-@dialect_option
-@data_facts_option
-@input_shape_option
-@weights_options
+@training_options
 def simulate(
     path: str,
     steps: int | None,
@@ -63,31 +53,18 @@ def simulate(
     budget: float,
     output_format: str,
     log_output: str | None,
-    dialect: str | None,
-    data_facts: str | None,
-    input_shape: tuple[tuple[str, tuple[int, ...]], ...],
-    from_scratch: bool,
-    weights: str | None,
-    gpus: int | None,
+    **options: Any,
 ) -> int:
     """Train for a few steps, without Caffe, a GPU or data, and print what becomes of the training.
 
     Data of the shapes, ranges and classes that the files and facts imply are made up. Values and gradients are computed as by
-    Caffe's CPU code, so that `caffe-lint log` explains the log of the simulation like any other. What cannot be simulated is
-    named. The same files give the same answer. The exit status is 1 if the training fails. Needs numpy.
+    Caffe's CPU code, so that `caffe-lint log` explains the log of the simulation (--output-format log) like any other. What cannot
+    be simulated is named. The same files give the same answer. The exit status is 1 if the training fails. Needs numpy.
     """
-    check_weights(from_scratch, weights)
+    check_weights(options["from_scratch"], options["weights"])
     from ..report.simulation_text import as_json, as_text  # keeps json out of the start
 
-    asked = CommandLine(
-        dialect=dialect,
-        from_scratch=from_scratch,
-        weights=weights,
-        gpus=gpus,
-        data_facts=data_facts,
-        input_shape=input_shape,
-    )
-    found, plan, log = Session(asked).simulation(
+    found, plan, log = Session(CommandLine(**options)).simulation(
         path,
         steps=steps or (_THOROUGH_STEPS if thorough else _STEPS),
         batch=batch if batch is not None or thorough else _BATCH,

@@ -18,16 +18,14 @@ from .option_types import (
     FILE,
     check_weights,
     config_options,
-    data_facts_option,
     deploy_option,
-    dialect_option,
     extend_select_option,
     ignore_option,
-    input_shape_option,
     joined,
+    output_file_option,
     proto_option,
     select_option,
-    weights_options,
+    training_options,
 )
 
 
@@ -38,23 +36,14 @@ from .option_types import (
 @click.option(
     "--log", "logs", type=FILE, metavar="LOG", multiple=True, help="Show the runs of this log; can be repeated."
 )
-@click.option(
-    "--output-file",
-    "-o",
-    type=FILE,
-    metavar="FILE",
-    help="The page to write; - is standard output. [default: the name of the file, with .view.html]",
-)
+@output_file_option
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @select_option
 @extend_select_option
 @ignore_option
-@dialect_option
+@training_options
 @proto_option
 @deploy_option
-@data_facts_option
-@input_shape_option
-@weights_options
 @config_options
 def view(
     path: str | None, logs: tuple[str, ...], output_file: str | None, opens: bool, proto: str | None, **options: Any
@@ -63,6 +52,7 @@ def view(
 
     With --log, also the curves of the runs and, if they have debug_info, the signal of each layer over the iterations. Without
     a solver or net, the page shows the net that Caffe printed into the log. The page needs no network and can be sent as it is.
+    It is written to the working directory, named after the file, with .view.html, or to --output-file.
     """
     if path is None and not logs:
         raise UsageError("name a solver or a net, or a log with --log")
