@@ -12,7 +12,7 @@ from ..api import Session
 from ..report.settings_text import as_json, as_toml
 from ..settings.in_force import CommandLine
 from ..source.errors import InputError
-from .console import EXIT_CLEAN, print_text
+from .console import EXIT_CLEAN, print_text, text_width
 from .help_groups import GroupedCommand
 from .option_types import (
     FILE,
@@ -67,5 +67,5 @@ def config(path: str, output_format: str, **options: Any) -> int:
     if output_format == "json":
         print_text(json.dumps(as_json(path, found, explained), indent=2) + "\n")
     else:
-        print_text(as_toml(path, found, explained))
+        print_text(as_toml(path, found, explained, width=text_width()))
     return EXIT_CLEAN

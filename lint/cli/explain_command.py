@@ -12,7 +12,7 @@ from ..report import symptom_page
 from ..report.symptom_page import ShortPage
 from ..rule.registry import all_rules, matching, naming
 from ..source.errors import InputError
-from .console import UsageError, in_colour, print_text
+from .console import UsageError, in_colour, print_fitted, print_text
 from .from_options import load_plugins
 from .help_groups import GroupedCommand
 from .option_types import RuleNames, color_option, config_options, output_format_option
@@ -43,7 +43,7 @@ def explain(
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST)
     colour = in_colour(color)
     if symptom is not None:
-        print_text(symptom_page.render(output_format, [_symptom(symptom)], colour=colour, width=width))
+        _print(symptom_page.render(output_format, [_symptom(symptom)], colour=colour, width=width), output_format)
         return
     causes = [name for name in dict.fromkeys(selectors) if not matching(name) and naming(name)]
     selectors = tuple(name for name in selectors if name not in causes)
@@ -57,9 +57,14 @@ def explain(
     in_examples = colour and output_format == "text"
     pages = [(rule, printed_for(rule, colour=in_examples)) for rule in rules]
     if causes:
-        print_text(symptom_page.render(output_format, [_cause(name) for name in causes], colour=colour, width=width))
+        text = symptom_page.render(output_format, [_cause(name) for name in causes], colour=colour, width=width)
+        _print(text, output_format)
     if rules:
-        print_text(page.render(output_format, pages, colour=colour, width=width))
+        _print(page.render(output_format, pages, colour=colour, width=width), output_format)
+
+
+def _print(text: str, output_format: str) -> None:
+    (print_fitted if output_format == "text" else print_text)(text)
 
 
 def _cause(name: str) -> ShortPage:

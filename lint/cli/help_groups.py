@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from typing import Any
 
 import click
@@ -26,16 +28,34 @@ OWN = "Options"
 
 
 _UNBROKEN = "\N{NON-BREAKING HYPHEN}"
+_NARROWEST, _WIDEST = 24, 80  # columns
 
 
 class _Formatter(click.HelpFormatter):
-    """Breaks lines between words only; click also breaks them at hyphens, as in `caffe-lint.toml` and `--fix`."""
+    """Breaks lines between words only; click also breaks them at hyphens, as in `caffe-lint.toml` and `--fix`.
+
+    Lines fit terminals of any width, where click takes at least 50 columns, and the choices of an option are broken between two.
+    """
+
+    def __init__(self, indent_increment: int = 2, width: int | None = None, max_width: int | None = None) -> None:
+        columns = width or shutil.get_terminal_size().columns
+        super().__init__(indent_increment, max(_NARROWEST, min(columns, max_width or _WIDEST) - 2))
 
     def write_text(self, text: str) -> None:
         super().write_text(text.replace("-", _UNBROKEN))
 
     def write_dl(self, rows: Any, col_max: int = 30, col_spacing: int = 2) -> None:
-        super().write_dl([(term, text.replace("-", _UNBROKEN)) for term, text in rows], col_max, col_spacing)
+        texts = [(self._broken(term), text.replace("-", _UNBROKEN)) for term, text in rows]
+        super().write_dl(texts, min(col_max, self.width // 4), col_spacing)
+
+    def _broken(self, term: str) -> str:
+        """A term of a list in as many lines as it takes, broken after `|`."""
+        lines = [""]
+        for piece in re.split(r"(?<=\|)", term):
+            if lines[-1] and len(lines[-1]) + len(piece) > self.width - self.current_indent:
+                lines.append(" " * (self.current_indent + 4))
+            lines[-1] += piece
+        return "\n".join(lines)
 
     def getvalue(self) -> str:
         return super().getvalue().replace(_UNBROKEN, "-")

@@ -12,7 +12,7 @@ from ..proto.spelling import nearest_name
 from ..report.net_formats import NET_FORMATS, render_nets
 from ..settings.in_force import CommandLine
 from ..source.errors import InputError
-from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_text, terminal_width
+from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_fitted, print_text, terminal_width
 from .from_options import texts_of
 from .help_groups import GroupedCommand
 from .option_types import FILE, config_options, dialect_option, input_shape_option, output_format_option, proto_option
@@ -62,7 +62,7 @@ def net(
     print_text(render_nets(output_format, opened.nets, splits=splits, width=terminal_width()))
     problems = opened.problems()
     for problem in problems:
-        print_text(f"{problem.line}\n", to_stderr=True)
+        print_fitted(f"{problem.line}\n", to_stderr=True)
     return EXIT_FINDINGS if problems else EXIT_CLEAN
 
 

@@ -7,7 +7,7 @@ import click
 from ..api import Session
 from ..settings.in_force import CommandLine
 from ..source.errors import InputError, message_of
-from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, in_colour, print_text
+from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, in_colour, print_text, text_width
 from .from_options import texts_of
 from .help_groups import GroupedCommand
 from .option_types import FILE, color_option, dialect_option, output_format_option
@@ -41,7 +41,7 @@ def schedule(
     if output_format == "json":
         print_text(as_json(path, found))
     else:
-        print_text(as_text(path, found, rate, colour=in_colour(color)))
+        print_text(as_text(path, found, rate, colour=in_colour(color), width=text_width()))
     if plot:
         from ..report.schedule_picture import plot as draw  # keeps matplotlib out of the start
 

@@ -9,9 +9,10 @@ import click
 
 from ..source.errors import InputError
 from .console import EXIT_CLEAN
+from .help_groups import GroupedCommand
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.option("--stdio", is_flag=True, help="Talk over standard input and output. [always]")
 def server(stdio: bool) -> int:
     """Start the language server, which editors talk to over standard input and output.

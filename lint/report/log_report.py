@@ -141,7 +141,7 @@ def _text(report: Report, colour: bool) -> str:
         blocks.append(fitted(f"next: {visible(report.next_step)}", terminal))
     notes = (f"note: {seen.symptom.title}: {visible(seen.meaning)}" for seen in report.notes)
     blocks += ["\n".join(wrapped(note, terminal or WIDTH, others="  ")) for note in notes]
-    blocks.append(_summary(report))
+    blocks.append(fitted(_summary(report), terminal))
     return "\n\n".join(blocks) + "\n"
 
 

@@ -29,7 +29,7 @@ _HEADS = ("layer", "type", "kernel", "bottoms", "tops", "shape", "params", "mult
 _NAMES = (0, 3, 4)  # columns that may be shortened
 _NUMBERS = (6, 7, 8)
 _KERNEL = 2
-_FIRST_TO_GO = (8, 7, _KERNEL, 3, 6)  # columns that a narrow terminal does without
+_FIRST_TO_GO = (8, 7, _KERNEL, 3, 6, 4, 1)  # columns that a narrow terminal does without
 
 
 def render(nets: list[NetInPhase], *, splits: bool, width: int | None = None) -> str:

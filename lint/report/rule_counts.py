@@ -10,6 +10,7 @@ from collections import Counter
 
 from ..rule.finding import Finding
 from . import Summary, summary_line
+from .wrapping import fitted
 
 VERSION = 1
 
@@ -22,7 +23,7 @@ def render(findings: list[Finding], summary: Summary, *, as_json: bool = False) 
             for (code, name, severity), count, fixable in _counts(findings)
         ]
         return json.dumps({"version": VERSION, "rules": rules}, indent=2) + "\n"
-    return "\n".join([*rows(findings), summary_line(findings, summary)]) + "\n"
+    return fitted("\n".join([*rows(findings), summary_line(findings, summary)]) + "\n", summary.width)
 
 
 def rows(findings: list[Finding]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from ..rule.registry import FAMILIES, Rule, all_rules
-from .wrapping import columns, wrapped
+from .wrapping import columns, fitted, wrapped
 
 _INDENT = 8  # of what continues a rule below
 
@@ -43,13 +43,13 @@ def _text(known: list[Rule], width: int | None) -> str:
     for letter, meaning in FAMILIES.items():
         family = [rule for rule in known if rule.code[0] == letter]
         if family:
-            lines.append(f"{letter}  {meaning}")
+            lines.append(fitted(f"{letter}  {meaning}", width))
             for rule in family:
                 start = f"  {rule.code}  {rule.severity:8} {rule.name:28} "
                 if width is None or columns(start + rule.summary) <= width:
                     lines.append(start + rule.summary)
                 else:
-                    lines += [start.rstrip(), *wrapped(rule.summary, width, first=" " * _INDENT, others=" " * _INDENT)]
+                    lines += [fitted(start.rstrip(), width), *wrapped(rule.summary, width, first=" " * _INDENT, others=" " * _INDENT)]
     return "\n".join(lines) + "\n"
 
 

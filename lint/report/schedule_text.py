@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from ..fixes.fields import number_text
 from ..solver.rate_course import INFINITE, NAN, NEGATIVE, ZERO, Course, Fault, Row, differ_much, fault_of
 from .colours import paint
+from .wrapping import fitted
 
 Rate = Callable[[int], "float | None"]
 
 WIDTH = 72  # columns of the curve
 HEIGHT = 8  # its lines
+_BESIDE_CURVE = 10  # columns of its labels and its axis
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 # The effect of an unusable rate, and its symbol in the curve.
@@ -26,16 +28,17 @@ _MEANINGS = {
 _SIGNS = {ZERO: "0", NEGATIVE: "-", INFINITE: "!", NAN: "!"}
 
 
-def as_text(path: str, course: Course, rate: Rate, *, colour: bool = False) -> str:
-    """Return the table, the curve, and a sentence for each unusable range."""
+def as_text(path: str, course: Course, rate: Rate, *, colour: bool = False, width: int | None = None) -> str:
+    """Return the table, the curve, and a sentence for each unusable range, in lines that fit a terminal of that width."""
     first = number_text(course.rows[0].rate or 0)
     kind = "constant between these iterations" if course.stepwise else "changing continuously"
     head = f"{path}: policy '{course.policy.name}', {course.length:,} iterations, initial rate {first}, {kind}"
-    lines = [head, "", *_table(course.rows, colour), "", *_curve(course, rate, colour)]
+    curve = _curve(course, rate, colour, width)
+    lines = [fitted(head, width), "", *(fitted(line, width) for line in _table(course.rows, colour)), "", *curve]
     faults = course.faults
     if faults:
         lines.append("")
-    lines += [paint(_sentence(fault, course.length), "error", colour) for fault in faults]
+    lines += [paint(fitted(_sentence(fault, course.length), width), "error", colour) for fault in faults]
     return "\n".join(lines) + "\n"
 
 
@@ -66,9 +69,9 @@ def _short(value: float) -> str:
     return number_text(float(f"{value:.4g}")) if math.isfinite(value) else str(value)
 
 
-def _curve(course: Course, rate: Rate, colour: bool) -> list[str]:
+def _curve(course: Course, rate: Rate, colour: bool, width: int | None) -> list[str]:
     """Draw the curve with block characters, on a logarithmic scale if rates differ by much."""
-    columns = min(WIDTH, course.length)
+    columns = max(1, min(WIDTH, course.length, (width or 2 * WIDTH) - _BESIDE_CURVE))
     values = [rate(column * course.length // columns) for column in range(columns)]
     good = [value for value in values if value is not None and not fault_of(value)]
     if not good:
@@ -90,6 +93,7 @@ def _curve(course: Course, rate: Rate, colour: bool) -> list[str]:
     end = f"{course.length - 1:,}"
     lines.append(f"{'':>{margin}} └{'─' * columns}")
     lines.append(f"{'':>{margin}}  0{end:>{max(columns - 1, len(end) + 1)}}" + (" (logarithmic)" if logarithmic else ""))
+    lines[-1] = fitted(lines[-1], width)
     signs = {level for level in levels if isinstance(level, str)}
     meanings = {sign: fault for fault, sign in _SIGNS.items() if fault != INFINITE} | {"!": "infinite or NaN", "?": "unknown"}
     if signs:

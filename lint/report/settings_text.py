@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ..engine.selection import codes, options_of
 from ..rule.registry import Rule, all_rules
 from ..settings.config_file import KEYS
 from ..settings.in_force import Combined
+from .wrapping import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,11 +61,14 @@ def as_json(path: str, config: str | None, explained: Combined) -> dict[str, Any
     }
 
 
-def as_toml(path: str, config: str | None, explained: Combined) -> str:
-    """Return the settings as an equivalent configuration file, with a comment after each on where it comes from."""
+def as_toml(path: str, config: str | None, explained: Combined, *, width: int | None = None) -> str:
+    """Return the settings as an equivalent configuration file, with a comment after each on where it comes from.
+
+    Comments of several lines fit a terminal of that width.
+    """
     settings, origins = explained
     shown = os.path.relpath(config) if config else "no configuration file"
-    blocks = [[(f"# The settings in force for {path} ({shown}).", "")]]
+    blocks = [[(_comment(f"The settings in force for {path} ({shown}).", width), "")]]
     blocks.append([_line(key.name, _value(settings, key.name), origins, _field(key.name)) for key in _SINGLE])
     for rule in all_rules().values():
         lines = list(_rule(rule, explained))
@@ -79,9 +82,9 @@ def as_toml(path: str, config: str | None, explained: Combined) -> str:
         blocks.append(
             [(f"# layers.{name} is defined", ", ".join(origins[f"layers.{name}"])) for name in settings.layers]
         )
-    width = min(50, max(len(text) for block in blocks for text, origin in block if origin))
-    text = "\n\n".join("\n".join(_beside(line, width) for line in block) for block in blocks)
-    return f"{text}\n\n{_rules_on(explained)}\n"
+    column = min(50, max(len(text) for block in blocks for text, origin in block if origin))
+    text = "\n\n".join("\n".join(_beside(line, column) for line in block) for block in blocks)
+    return f"{text}\n\n{_rules_on(explained, width)}\n"
 
 
 def _rule(rule: Rule, explained: Combined) -> Iterator[tuple[str, str]]:
@@ -92,10 +95,15 @@ def _rule(rule: Rule, explained: Combined) -> Iterator[tuple[str, str]]:
         yield _line(name, _plain(value), origins, f"options.{rule.code}.{name}")
 
 
-def _rules_on(explained: Combined) -> str:
+def _rules_on(explained: Combined, width: int | None) -> str:
     on = codes(explained.settings)
     text = f"Enabled rules, {len(on)} of {len(all_rules())}: {' '.join(sorted(on))}"
-    return "\n".join(textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# "))
+    return _comment(text, min(width or WIDTH, WIDTH))
+
+
+def _comment(text: str, width: int | None) -> str:
+    """Return a comment of whole words in lines that fit; in one line without a width."""
+    return "\n".join(wrapped(text, width, first="# ", others="# ")) if width else f"# {text}"
 
 
 def _line(name: str, value: Any, origins: dict[str, tuple[str, ...]], key: str) -> tuple[str, str]:
