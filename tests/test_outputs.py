@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 import harness
 import pytest
-from harness import NET, check_files
+from harness import NET, check_files, run
 
 from caffe_lint.report import FORMATS, Summary, render
 from caffe_lint.report.fingerprints import fingerprints
@@ -213,6 +213,16 @@ def test_github_commands_hold_together() -> None:
         assert unquote_to_bytes(properties["file"]).decode() == name
         assert properties["title"].split()[0] in unquote_to_bytes(match[3]).decode()
         assert int(properties["line"]) > 0
+
+
+def test_a_dash_is_standard_output_in_all_commands(tmp_path: Path) -> None:
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    (tmp_path / "net.prototxt").write_text(NET)
+    for words in (["solver.prototxt"], ["solver.prototxt", "--output-format", "html"], ["log", "none.log"], ["view", "net.prototxt"]):
+        (tmp_path / "none.log").write_text("I0101 10:00:00.000000 1 solver.cpp:228] Iteration 0, loss = 2.3\n")
+        done = run(tmp_path, *words, "-o", "-")
+        assert done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"solver.prototxt", "net.prototxt", "none.log"}
 
 
 def test_no_findings_are_no_github_commands() -> None:

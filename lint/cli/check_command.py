@@ -37,6 +37,7 @@ from .option_types import (
     output_format_option,
     preset_option,
     proto_option,
+    report_file,
     select_option,
     simulate_option,
     unsafe_fixes_option,
@@ -111,6 +112,7 @@ def check(paths: tuple[str, ...], **options: Any) -> int:
     """
     for name in ("select", "extend_select", "ignore"):
         options[name] = joined(options[name])
+    options["output_file"] = report_file(options["output_file"])
     check_weights(options["from_scratch"], options["weights"])
     if options.pop("upgrade"):
         options.update(_only_upgrades(options))

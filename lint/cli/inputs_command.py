@@ -40,6 +40,7 @@ from .option_types import (
     joined,
     min_confidence_option,
     proto_option,
+    report_file,
     report_options,
     select_option,
     unsafe_fixes_option,
@@ -95,6 +96,7 @@ def inputs(
     Rules of family D are applied; --fix patches what follows from the data. Needs the extra `data` (docs/inputs.md). Ctrl-C stops
     the check and reports what was found so far.
     """
+    output_file = report_file(output_file)
     session = Session(CommandLine(select=joined(select), ignore=joined(ignore), **options), proto)
     opened = session.nets(path, texts_of(path), facts={})
     check_about(select, "inputs", "data")

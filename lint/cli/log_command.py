@@ -39,6 +39,7 @@ from .option_types import (
     joined,
     min_confidence_option,
     output_dir_option,
+    report_file,
     report_options,
     select_option,
     simulate_option,
@@ -102,6 +103,7 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
         raise UsageError("--fix and --diff cannot be combined: --fix writes the patch, --diff shows it")
     if options["output_dir"] and not fix:
         raise UsageError("--output-dir needs --fix")
+    options["output_file"] = report_file(options["output_file"])
     check_output_folder(options["output_dir"])
     if options["stop_on"] and not options["follow"]:
         raise UsageError("--stop-on needs --follow")

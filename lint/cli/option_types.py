@@ -94,7 +94,7 @@ def output_format_option(formats: Iterable[str], default: str) -> Decorator:
 
 
 output_file_option = click.option(
-    "--output-file", "-o", type=FILE, metavar="FILE", help="Write the report to this file."
+    "--output-file", "-o", type=FILE, metavar="FILE", help="Write the report to this file; - is standard output."
 )
 color_option = click.option(
     "--color",
@@ -206,6 +206,11 @@ def output_dir_option(*short: str, required: bool = False) -> Decorator:
 def report_options(formats: Iterable[str], default: str) -> Decorator:
     """The options of reports on findings: their format, where they go, and colours."""
     return in_order(output_format_option(formats, default), output_file_option, color_option)
+
+
+def report_file(output_file: str | None) -> str | None:
+    """The file of `--output-file`, None for standard output."""
+    return None if output_file == "-" else output_file
 
 
 def check_weights(from_scratch: bool, weights: str | None) -> None:
