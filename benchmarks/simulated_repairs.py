@@ -93,13 +93,10 @@ def _wanted(root: Path, only: str | None, every: int, offset: int) -> Iterator[S
         exploding = {row["setup"] for row in csv.DictReader(file, delimiter="\t")}
     numbers = [i for i, name in enumerate(names) if only is None or (name in exploding) == only.startswith("diverges")]
     random.Random(0).shuffle(numbers)
-    count = 0
-    for number in numbers:
+    for number in numbers[offset::every]:
         set_up = next(set_ups(root, slice(number, number + 1)))
         if only in (None, outcome_of(set_up)) and set_up.label != "fatal":
-            if count % every == offset:
-                yield set_up
-            count += 1
+            yield set_up
 
 
 def _judged(set_up: SetUp, facts: DataFacts) -> Row:

@@ -1,7 +1,7 @@
 """Repairs that are tried: each change is written into the files in memory, and that training is simulated.
 
 From the smallest change up: the weight of a loss that dominates or is over 1, a clip threshold that a healthy run does not reach,
-lower learning rates with such a threshold, lower thresholds as well, a lower weight with lower rates, fillers where activations
+lower learning rates with such a threshold, a lower weight with lower rates, lower thresholds as well, fillers where activations
 vanish, the scale of large inputs. The first with which the training *learns* - not only stays finite - is taken: with two seeds, or
 four if it only just does, and with 1.3 times the learning rate as a margin. Otherwise it is the one that learns most of those that do
 with two seeds and never diverge.
@@ -39,6 +39,7 @@ OF_STEP = 0.002  # seconds that a step costs beside its multiply-adds
 SURELY_LEARNS, MORE_SEEDS = 0.75, 2
 # Factors for the learning rate, the mildest first, and those of them with which lower clip thresholds are tried as well.
 RATES = (1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 1e-3)
+MILD_RATES = 4  # of these, which are tried before a lower loss weight together with a lower rate
 RATES_WITH_CLIP, MORE_RATES_WITH_CLIP = (1.0, 0.1, 0.01), (1.0, 0.3, 0.1, 0.03, 0.01)
 # None of these was searched for; benchmarks/simulated_repairs.py shows what comes of them.
 
@@ -155,14 +156,21 @@ def _trials(signal: Signal, other: Signal | None) -> Iterator[Trial]:
     bound = _bound(signal, other)
     if bound is not None:
         yield Trial(clip=bound)
-    yield from _with_rates(signal, other, AS_WRITTEN)
+    slower = list(_slower(signal, other, AS_WRITTEN))
+    yield from slower[:MILD_RATES]
     if lighter and len(signal.losses) > 1:
         yield from _with_rates(signal, other, lighter[-1])
+    yield from slower[MILD_RATES:]
+    yield from _clipped(signal, AS_WRITTEN)
     fillers = vanishing_weights(other or signal)
     if fillers:
         filled = Trial(fillers=fillers).for_net(signal.training.net)
         yield filled
         yield from _with_rates(signal, other, filled)
+    if not signal.update_rule.adaptive:
+        for factor in MORE_RATES_WITH_CLIP:
+            bounds = (bound * signal.update_rule.iter_size for bound in BOUNDS)
+            yield from (Trial(rate=factor, clip=clip) for clip in _clips(signal, bounds))
     inputs = {
         layer: OF_BYTES if step.tops[0].mean_abs < 256 else 1 / step.tops[0].mean_abs
         for layer, step in zip(signal.training.net.layers, signal.forward.steps, strict=True)
@@ -172,12 +180,6 @@ def _trials(signal: Signal, other: Signal | None) -> Iterator[Trial]:
         scaled = Trial(inputs=inputs)
         yield scaled
         yield from _with_rates(signal, other, scaled)
-    if not signal.update_rule.adaptive:
-        for factor in MORE_RATES_WITH_CLIP:
-            yield from (
-                Trial(rate=factor, clip=clip)
-                for clip in _clips(signal, (each * signal.update_rule.iter_size for each in BOUNDS))
-            )
 
 
 def _bound(signal: Signal, other: Signal | None) -> float | None:
@@ -188,13 +190,23 @@ def _bound(signal: Signal, other: Signal | None) -> float | None:
 
 
 def _with_rates(signal: Signal, other: Signal | None, base: Trial) -> Iterator[Trial]:
-    """Other changes with lower rates and the threshold that suits these, then with lower thresholds, at which steps are short."""
+    """Other changes with lower rates, then with lower thresholds, at which steps are short."""
+    yield from _slower(signal, other, base)
+    yield from _clipped(signal, base)
+
+
+def _slower(signal: Signal, other: Signal | None, base: Trial) -> Iterator[Trial]:
+    """Other changes with lower rates, each with the threshold that suits it."""
     rate = signal.update_rule.rate
     for factor in RATES:
         scale = one_digit(rate * factor) / rate if math.log10(factor) % 1 else factor
         trial = base._replace(rate=scale)
         larger = None if other is None else signal_with(other, trial.for_net(other.training.net))
         yield trial._replace(clip=_bound(signal_with(signal, trial), larger))
+
+
+def _clipped(signal: Signal, base: Trial) -> Iterator[Trial]:
+    """Other changes with thresholds that bite; there are none for solvers whose steps do not grow with gradients."""
     if signal.update_rule.adaptive:
         return
     based = signal_with(signal, base)
