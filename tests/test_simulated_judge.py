@@ -37,6 +37,7 @@ from caffe_lint.stability.advice import trying
 from caffe_lint.stability.advice.patches import changed
 from caffe_lint.stability.advice.trying import failure_of_patch
 from caffe_lint.stability.computed import stability_of
+from caffe_lint.stability.signal.basis import OVER_BUDGET, CannotTell
 from caffe_lint.stability.signal.features import Trial
 from caffe_lint.stability.verdict.simulated import FOR_VERDICT, Effort, Simulated, SimulatedCourse
 
@@ -320,6 +321,26 @@ def test_a_repair_must_learn_with_all_seeds_and_at_a_higher_rate(monkeypatch: py
     assert value(once["solver.prototxt"], "base_lr") == pytest.approx(2)
     assert (2.0, 100, 3) in tried
     assert "learns in all 4 simulated trainings" in findings(texts("20"))["G102"].reason
+
+
+def test_a_large_net_is_cut_for_trials_or_else_simulated_for_fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Effort] = []
+
+    def simulate(job: Job, effort: Effort) -> Simulated:
+        asked.append(effort)
+        if effort.seconds is not None and not cuttable:
+            return Simulated("cannot tell", CannotTell(OVER_BUDGET, "it takes too much work", ""))
+        rate = job.solver.message["base_lr"]
+        losses = (2.3, math.inf) if rate > 5 else (2.3, *[0.1] * effort.steps)
+        return Simulated("diverges" if rate > 5 else "learns", None, 0.5, 0.0, (SimulatedCourse(losses, 2.3, ()),), seconds=2.5)
+
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder, told: simulate)
+    for cuttable, steps in ((True, 100), (False, 49)):
+        asked.clear()
+        assert value(fixed(texts("20"))["solver.prototxt"], "base_lr") < 5
+        second = [effort for effort in asked if effort.first_seed == 1]
+        assert {effort.steps for effort in second if cuttable or effort.seconds is None} == {steps}
+        assert {effort.seconds for effort in second} == ({5.0} if cuttable else {5.0, None})
 
 
 def test_ctrl_c_while_changes_are_tried_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def simulated(job: Job, effort: Effort) -> Simulated:
     """What becomes of a job's training on made-up data. As many steps as for a verdict must fit the usual budget."""
     usual = Plan()
-    budget = usual.budget * max(1.0, effort.steps / usual.steps)
+    budget = usual.budget * max(1.0, effort.steps / usual.steps) if effort.seconds is None else effort.seconds
     plan = usual._replace(
         steps=effort.steps,
         batch=None if effort.whole else usual.batch,

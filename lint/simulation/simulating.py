@@ -12,7 +12,7 @@ from ..layers.models.data_models import KNOWN
 from ..net.costs import multiply_adds
 from ..net.weights_origin import LOADED
 from ..proto.named_tuple import NamedTuple
-from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, UNKNOWN, CannotTell, obstacle
+from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, OVER_BUDGET, UNKNOWN, CannotTell, obstacle
 from ..stability.signal.features import signal_of
 from ..stability.signal.training import Training, training_of
 from ..stability.verdict.verdict import verdict_of
@@ -149,7 +149,7 @@ def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
         found = next(_cut_down(found, plan, budget), found)
     if found.work > budget:
         text = f"{plan.steps} steps are about {found.work / SPEED:,.0f} s of work, over the budget of {budget / SPEED:.3g} s"
-        return unknown(CannotTell("over budget", text, "raise --budget"), cut=found.said, multiply_adds=work)
+        return unknown(CannotTell(OVER_BUDGET, text, "raise --budget"), cut=found.said, multiply_adds=work)
     if _values(found.cut.net, found.items / whole) > _MOST_VALUES:
         text = "the net needs more than 4 GB of memory"
         return unknown(CannotTell("too large", text, _WATCH), cut=found.said, multiply_adds=found.work)

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...net.rounding import one_digit
-from ..signal.basis import CannotTell
+from ..signal.basis import OVER_BUDGET, CannotTell
 from ..signal.features import AS_WRITTEN, Signal, Trial, signal_of, signal_with
 from ..signal.training import training_of
 from ..verdict.reasons import LARGE_INPUT
@@ -28,10 +28,11 @@ from .repair import BOUNDS, LOOSEST, Repair, first_that_fits, smaller_weights, t
 if TYPE_CHECKING:
     from ...net.job import Job
 
-STEPS, SEEDS, MARGIN = 100, 2, 1.3  # of a trial; fewer steps, at least LEAST_STEPS, if more are over the budget
+# Of a trial. A large net is cut for it; one that cannot be cut is simulated for fewer steps, at least LEAST_STEPS.
+STEPS, SEEDS, MARGIN = 100, 2, 1.3
 LEAST_STEPS = 25
 BUDGET = 60.0  # seconds of one usual core for all trials of a training, counted in multiply-adds
-ENOUGH_RUNS = 12  # that the budget has to suffice for
+ENOUGH_RUNS = 12  # simulations of STEPS that the budget has to suffice for
 OFTEN = 5  # times as many as that, with whole batches
 OF_STEP = 0.002  # seconds that a step costs beside its multiply-adds
 # What is left of the loss, as a part of the trivial one, with which a training learns beyond doubt, and the seeds that are simulated
@@ -56,8 +57,8 @@ class SimulationJudge:
         self.suspected = suspected
         of_step = first.seconds / FOR_VERDICT.steps + OF_STEP
         affordable = BUDGET / ENOUGH_RUNS / of_step
-        self.steps = int(min(STEPS, affordable))
-        self._left = BUDGET if self.steps >= LEAST_STEPS else 0.0
+        self._steps_uncut = int(min(STEPS, affordable))
+        self._left = BUDGET
         # What learns with two seeds and does not diverge with the others, nor at a higher rate.
         self.second_best: Repair | None = None
         self._least = math.inf
@@ -94,8 +95,8 @@ class SimulationJudge:
             return None
         trivial = trivial_loss(signal_with(self.signal, trial))
         # Most of what does not fit shows that in a few steps. The rate of a training may not come from base_lr: no margin then.
-        quick = [] if faster is None else [(faster, Effort(LEAST_STEPS))]
-        margin = [] if faster is None else [(faster, Effort(self.steps, 1, SEEDS - 1, high=HIGH * trivial))]
+        quick = [] if faster is None else [(faster, self._effort(LEAST_STEPS))]
+        margin = [] if faster is None else [(faster, self._effort(STEPS, SEEDS - 1, trivial))]
         left: list[float] = []
         for each, effort in (*quick, *((job, effort) for effort in self._efforts(trivial)), *margin):
             if each is job and len(left) == SEEDS and max(left) < SURELY_LEARNS:
@@ -122,11 +123,15 @@ class SimulationJudge:
     def briefly(self, trial: Trial) -> Simulated | None:
         """What becomes of a training with changes in a few steps; None if that cannot be told."""
         job = changed(self.job, trial)
-        return None if job is None else self._simulated(job, Effort(LEAST_STEPS))
+        return None if job is None else self._simulated(job, self._effort(LEAST_STEPS))
 
     def _efforts(self, trivial: float) -> list[Effort]:
         """How what must learn is simulated. What is still far above the trivial loss half-way will not."""
-        return [Effort(self.steps, 1, seed, whole=self._whole, high=HIGH * trivial) for seed in range(SEEDS + MORE_SEEDS)]
+        efforts = (self._effort(STEPS, seed, trivial) for seed in range(SEEDS + MORE_SEEDS))
+        return [effort._replace(whole=self._whole) for effort in efforts]
+
+    def _effort(self, steps: int, seed: int = 0, trivial: float = math.inf) -> Effort:
+        return Effort(steps, 1, seed, seconds=BUDGET / ENOUGH_RUNS * steps / STEPS, high=HIGH * trivial)
 
     def _simulated(self, job: Job, effort: Effort) -> Simulated | None:
         """What becomes of a job, None if the budget is spent or it cannot be simulated."""
@@ -135,7 +140,14 @@ class SimulationJudge:
             return None
         found: Simulated = job.simulate(job, effort)
         if found.cannot_tell is not None:
-            return self._simulated(job, effort._replace(whole=False)) if effort.whole else None
+            if effort.whole:
+                return self._simulated(job, effort._replace(whole=False))
+            if found.cannot_tell.cause != OVER_BUDGET or effort.seconds is None:
+                return None
+            if self._steps_uncut < LEAST_STEPS:
+                self._left = 0.0  # for not even one
+                return None
+            return self._simulated(job, effort._replace(seconds=None, steps=min(effort.steps, self._steps_uncut)))
         done = max(len(course.losses) - 1 for course in found.courses)
         self._left -= found.seconds * min(1.0, done / effort.steps) + OF_STEP * done
         return found

@@ -44,6 +44,7 @@ _POLICIES_OF_FORKS = ("momentum_policy", "weight_decay_policy")  # "fixed" is wh
 
 DESCRIBE_DATA = "where the data are, run caffe-lint inputs with --write-facts, then pass the file with --data-facts"
 GIVE_SHAPE = "pass --input-shape, or facts about the data with --data-facts"
+OVER_BUDGET = "over budget"  # the cause, where a simulation takes too much work
 _STATE_WEIGHTS = "pass --from-scratch if fillers make them, or --weights FILE to read them"
 _ASSUMED = {
     BYTES: "8-bit images",
