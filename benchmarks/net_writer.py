@@ -7,6 +7,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from caffe_lint.moments.statistics import gaussian_mean_abs
+
 _FILLERS = ("xavier", "msra", "gaussian", "uniform", "fan_out")
 _NONLINEARITIES = ("ReLU", "ReLU", "ReLU", "ReLU", "LeakyReLU", "PReLU", "ELU", "TanH", "Sigmoid")
 PIXELS, TABLE = "pixels", "table"
@@ -111,7 +113,7 @@ class NetWriter:
                 "min": mean - 1.9 * std,
                 "max": mean + 3 * std,
                 "mean": mean,
-                "mean_abs": mean + 0.05 * std,
+                "mean_abs": gaussian_mean_abs(mean, mean**2 + std**2),
                 "std": std,
             }
         elif like == "unit" or (not like and draw.random() < 0.3):

@@ -259,10 +259,17 @@ def test_targets_of_unknown_size_have_the_channels_of_what_they_are_compared_wit
 
 
 def test_labels_of_unknown_size_are_maps_of_one_channel() -> None:
-    text = UNNORMALISED.replace("CONV", XAVIER).replace("SCORE", XAVIER).replace("UP", 'weight_filler { type: "bilinear" }')
+    text = UNNORMALISED.replace("CONV", XAVIER).replace("SCORE", XAVIER).replace("UP", 'group: 5 weight_filler { type: "bilinear" }')
     found = known(text)
     shapes = {layer.name: layer.tops[0].shape for layer in found.training.net.layers[:2]}
     assert shapes == {"data": (1, 3, 224, 224), "label": (1, 1, 224, 224)}
+
+
+def test_scores_of_all_classes_that_are_interpolated_together_learn_nothing() -> None:
+    """All outputs are the same sum, so the gradients of a softmax, which add up to 0, leave nothing below it."""
+    text = UNNORMALISED.replace("CONV", XAVIER).replace("SCORE", XAVIER).replace("UP", 'weight_filler { type: "bilinear" }')
+    assert unknown(text).cause == "no gradient"
+    assert "group" in unknown(text).remedy
 
 
 # -- over a range -----------------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ def _mvn_reads_top(layer: Layer) -> bool:
 @layer_type(
     "MVN",
     "mvn_layer.cpp",
-    signal="normalising.Normalize",
+    signal="normalising.MVN",
     simulate="standardising.MVN",
     reads=("mvn_param",),
     in_place=_mvn_in_place,
@@ -193,7 +193,7 @@ _BN: dict[str, Any] = {
 }  # fmt: skip
 
 
-@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", simulate="standardising.BN", tops=(1, 3), **_BN)
+@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNormWithScale", simulate="standardising.BN", tops=(1, 3), **_BN)
 def bn_segnet(layer: Layer) -> Sequence[Shape]:
     """SegNet and ENet: without running statistics."""
     param = layer.message["bn_param"]
@@ -209,7 +209,7 @@ _RUNNING = frozenset({
 })  # fmt: skip
 
 
-@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNorm", simulate="standardising.BN", dialects=_RUNNING, **_BN)
+@layer_type("BN", "bn_layer.cpp", signal="normalising.BatchNormWithScale", simulate="standardising.BN", dialects=_RUNNING, **_BN)
 def bn_running(layer: Layer) -> Sequence[Shape]:
     """PSPNet: with running statistics."""
     param = layer.message["bn_param"]

@@ -69,6 +69,9 @@ class Diffs(NamedTuple):
     evenness: how evenly it is spread over the channels: the mean over channels of a channel's root mean square, as a part
         of that of all. A rectifier that is closed for all items leaves channels without any.
     parts: of a concatenation, as in `Values`.
+    along: what is left of the sum of gradient times value over a channel, as a part of what it would be if they had nothing to do
+        with each other: nearly nothing below a BatchNorm, to which the size of a channel makes no difference.
+    balanced: whether the gradients of all channels add up to 0 at each position, as those of a softmax's scores do.
     """
 
     second_moment: float
@@ -82,6 +85,8 @@ class Diffs(NamedTuple):
     passed_values: Values | None = None
     evenness: float = 1.0
     parts: tuple[tuple[float, Diffs], ...] = ()
+    balanced: bool = False
+    along: float = 1.0
 
 
 ZERO_VALUES = Values(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -358,6 +363,7 @@ def gated(
         diffs.own_value_factor * part,
         after,
         diffs.evenness * (part / root(pair + one * across_both) if part > 0 else 1.0),
+        along=diffs.along,
     )
 
 
@@ -366,19 +372,21 @@ def sign_correlations(values: Values) -> tuple[float, float, float]:
 
     Within an item, across items, and across both.
     """
+    within, across, across_both = correlation_coefficients(values)
+    return 2 / math.pi * math.asin(within), 2 / math.pi * math.asin(across), 2 / math.pi * math.asin(across_both)
+
+
+def correlation_coefficients(values: Values) -> tuple[float, float, float]:
+    """The correlation coefficients of two values within an item, across items and across both; 1 for values that are all alike."""
     m2 = values.mean * values.mean
     variance = values.second_moment - m2
     if not 0 < variance < INFINITE:
         return 1.0, 1.0, 1.0
     return (
-        _sign_correlation((values.corr_within_item - m2) / variance),
-        _sign_correlation((values.corr_across_items - m2) / variance),
-        _sign_correlation((values.corr_across_both - m2) / variance),
+        min(1.0, max(-1.0, (values.corr_within_item - m2) / variance)),
+        min(1.0, max(-1.0, (values.corr_across_items - m2) / variance)),
+        min(1.0, max(-1.0, (values.corr_across_both - m2) / variance)),
     )
-
-
-def _sign_correlation(rho: float) -> float:
-    return 2 / math.pi * math.asin(rho if -1 < rho < 1 else 1.0 if rho >= 1 else -1.0)
 
 
 def scaled_diffs(diffs: Diffs, factor: float) -> Diffs:
@@ -395,6 +403,8 @@ def scaled_diffs(diffs: Diffs, factor: float) -> Diffs:
         diffs.own_value_factor * factor * factor,
         None,
         diffs.evenness,
+        balanced=diffs.balanced,
+        along=diffs.along,
     )
 
 
@@ -416,6 +426,8 @@ def sum_of_diffs(a: Diffs, b: Diffs) -> Diffs:
         a.own_value_factor + b.own_value_factor,
         None,
         (a.evenness * a.second_moment + b.evenness * b.second_moment) / square if math.isfinite(square) else 1.0,
+        balanced=a.balanced and b.balanced,
+        along=max(a.along, b.along),
     )
 
 

@@ -100,10 +100,11 @@ class MadeUpData:
             return self._regions(shape, role.number)
         if layer.traits.origin == MADE_UP:
             return self._by_filler(layer, index, shape)
-        if role is not None:
+        is_described = facts is not None and facts.mean is not None and facts.std is not None
+        if role is not None and not (role.kind == _PROBABILITIES and is_described):
             return self._by_role(role, blob, shape, facts, chosen)
         kind = data_kind(layer, index, facts)
-        described = facts if facts is not None and facts.mean is not None and facts.std is not None else None
+        described = facts if is_described else None
         if described is None and kind in (BYTES, UNKNOWN_IMAGES):
             described = BlobFacts(None, 0.0, PIXEL_MAX, self.assumed.pixel_mean, None, self.assumed.pixel_std)
         elif described is None:

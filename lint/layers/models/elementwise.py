@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...moments.signal_model import Gradient, SignalModel, Step
+from ...moments.signal_model import Gradient, SignalModel, Step, items_of, positions_of, size_of
 from ...moments.statistics import (
     ZERO_DIFFS,
     Diffs,
     Values,
     constant,
+    correlation_coefficients,
     gated,
     mapped,
+    normal_cdf,
+    normal_density,
     rectified,
     root,
     scaled,
@@ -21,7 +24,8 @@ from ...moments.statistics import (
     share_above,
     sign_correlations,
 )
-from ...moments.weights import Weights
+from ...moments.weights import Weights, dims
+from .linear import pair_sum, size_of_sum
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -58,7 +62,7 @@ class ReLU(SignalModel):
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         values, diff = step.bottoms[0], diffs[0]
-        if values.low >= 0 and values.pre_activation is None and values.second_moment > 0:
+        if values.low >= 0 and (values.pre_activation is None or self.slope(step.weights)) and values.second_moment > 0:
             return [diff], self.no_gradients
         if self.fixed < 0 and self.layer.in_place:
             return [diff], self.no_gradients
@@ -81,12 +85,26 @@ class ReLU(SignalModel):
                 None,
                 below.common + rest.common,
                 diff.own_value_factor * part,
+                along=diff.along,
             )
-        gradients = []
-        if self.layer.params:
-            square = diff.second_moment * values.second_moment / 2
-            gradients.append(Gradient(square, root(square)))
-        return [below], gradients
+        return [below], [self.of_slope(values, diff)] if self.layer.params else []
+
+    def slope_likeness(self, step: Step) -> float:
+        values = step.bottoms[0].pre_activation or step.bottoms[0]
+        slope, part = self.slope(step.weights), share_above(values)
+        both = part * (part + (1 - part) * sign_correlations(values)[1])  # open for both items
+        square = part + (1 - part) * slope * slope
+        return (both + 2 * slope * (part - both) + slope * slope * (1 - 2 * part + both)) / square if square else 1.0
+
+    def of_slope(self, values: Values, diff: Diffs) -> Gradient:
+        """The gradient of a learned slope: the sum of gradient times negative value over all that it multiplies."""
+        items, positions = items_of(self.layer.bottoms[0]), positions_of(self.layer.bottoms[0])
+        negative = rectified(scaled(values, -1.0))
+        square = pair_sum(diff, negative, items, positions)
+        size = size_of_sum(diff, negative, items * positions, square)
+        slopes = math.prod(dims(self.layer.params[0]))
+        channels = max(1.0, size_of(self.layer.bottoms[0]) / (items * positions * slopes))  # that share a slope
+        return Gradient(square * channels, size * root(channels))
 
 
 def passed_values(after: Values, part: float, correlations: tuple[float, float, float]) -> Values | None:
@@ -142,6 +160,12 @@ _FUNCTIONS: dict[str, Function] = {
     "AbsVal": (abs, lambda x, y: 1.0, 0.5),
     "Mish": (lambda x: x * math.tanh(softplus(x)), lambda x, y: 1.0 if x > 1 else 0.6, 1.0),
 }
+# Functions that bend near 0 and are straight far from it, and those of them whose slope is a bump that falls off on both sides.
+_BEND_AT_ZERO = frozenset({"Sigmoid", "TanH", "BNLL", "ELU", "Swish", "Mish", "Clip"})
+_BUMPS = frozenset({"Sigmoid", "TanH", "Clip"})
+# Values wider than this are averaged over the bend in equal steps, which reach so far on either side of 0; no fit.
+_WIDE_FOR_BENDS, _BEND, _STEPS_OF_BEND = 3.0, 12.0, 36
+_SAME_SLOPES = 1e-9  # a variance of slopes that is no more than this part of their mean square is rounding
 # These overwrite the gradient of their top, too, when they work in place (power_layer.cpp, log_layer.cpp): what is left of it
 # is their slope once more.
 _DESTROY_GRADIENTS = frozenset({"Power", "Log"})
@@ -175,8 +199,74 @@ class ElementwiseFunction(SignalModel):
             return [_as_gradient(mapped(step.bottoms[0], lambda x: self.slope(x) ** 2, None, self.odd)[0])], []
         if self.linear is not None:
             return [scaled_diffs(diffs[0], self.linear[0])], []
-        _, steep = mapped(step.bottoms[0], self.function, self.slope, self.odd)
-        return [scaled_diffs(diffs[0], root(steep))], []
+        values, diff = step.bottoms[0], diffs[0]
+        mean, size, square = self.slopes(values)
+        if not mean or not math.isfinite(square):
+            return [scaled_diffs(diff, root(square))._replace(mean_abs=diff.mean_abs * size)], []
+        within, across, across_both = (self.slope_pair(mean, square, rho) for rho in correlation_coefficients(values))
+        evenness = diff.evenness * min(1.0, abs(mean) / root(across_both))
+        return [
+            Diffs(
+                diff.second_moment * square,
+                diff.mean_abs * size,
+                diff.corr_within_item * within,
+                diff.corr_across_items * across,
+                diff.corr_across_both * across_both,
+                diff.active_share,
+                diff.common * mean,
+                diff.own_value_factor * square,
+                None,
+                evenness,
+                balanced=diff.balanced and square - mean * mean <= _SAME_SLOPES * square,
+            )
+        ], []
+
+    def slopes(self, values: Values) -> tuple[float, float, float]:
+        """The mean of the slope over Gaussian values, its mean absolute value, and its mean square.
+
+        Where a function saturates, nearly all of that comes from the few values near its bend.
+        """
+        deviation = root(values.variance) if math.isfinite(values.second_moment) else 0.0
+        if self.layer.traits.base not in _BEND_AT_ZERO or deviation <= _WIDE_FOR_BENDS:
+            slope = mapped(values, self.slope)[0]
+            return slope.mean, slope.mean_abs, slope.second_moment
+        step = _BEND / _STEPS_OF_BEND
+        mean = size = square = 0.0
+        weights = [
+            (i * step, step / deviation * normal_density((i * step - values.mean) / deviation))
+            for i in range(-_STEPS_OF_BEND, _STEPS_OF_BEND + 1)
+        ]
+        end = _BEND + step / 2
+        beyond = [  # where slopes do not change any more
+            (side * (_BEND + deviation), normal_cdf((side * values.mean - end) / deviation)) for side in (1.0, -1.0)
+        ]
+        for x, weight in (*weights, *beyond):
+            slope_there = self.slope(x)
+            mean += weight * slope_there
+            size += weight * abs(slope_there)
+            square += weight * slope_there * slope_there
+        return mean, size, square
+
+    def slope_likeness(self, step: Step) -> float:
+        if self.linear is not None or self.destroys:
+            return 1.0
+        mean, _, square = self.slopes(step.bottoms[0])
+        likeness = self.slope_pair(mean, square, correlation_coefficients(step.bottoms[0])[1]) if mean else square
+        return likeness / square if 0 < square < math.inf else 1.0
+
+    def slope_pair(self, mean: float, square: float, rho: float) -> float:
+        """The mean product of the slopes at two values with this correlation coefficient."""
+        spread = square - mean * mean
+        if spread <= 0:
+            return mean * mean
+        if self.layer.traits.base not in _BUMPS:
+            return mean * mean + spread * rho
+        # A slope like a bell over the values, whose width c follows from these two moments: with s(x) = exp(-c x^2 / 2) for
+        # standard Gaussians, E[s(x) s(y)] = 1 / sqrt((1 + c)^2 - c^2 rho^2), and E[s] = 1 / sqrt(1 + c).
+        excess = (square / (mean * mean)) ** 2 - 1
+        c = excess + root(excess * excess + excess)
+        part = c / (1 + c) * rho
+        return min(square, mean * mean / root(1 - part * part)) if abs(part) < 1 else square
 
 
 def _kept_in_place(layer: Layer) -> float:

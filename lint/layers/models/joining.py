@@ -12,15 +12,16 @@ from ...moments.signal_model import Gradient, SignalModel, Step, items_of, shape
 from ...moments.statistics import (
     Diffs,
     Values,
-    constant,
+    correlation_coefficients,
     gaussian,
     mixture,
     root,
     scaled,
     scaled_diffs,
+    sign_correlations,
 )
 from .linear import product, summed_over_positions, total, weighted
-from .loss_models import softmax_gradient, softmax_probabilities
+from .loss_models import are_twins, difference, softmax_gradient, softmax_probabilities
 from .pooling import largest_gaussian
 
 if TYPE_CHECKING:
@@ -76,8 +77,13 @@ class Eltwise(SignalModel):
         self.operation = {0: "PROD", 1: "SUM", 2: "MAX"}.get(written, str(written))
         self.coefficients = list(param["coeff"]) if len(param["coeff"]) == number else [1.0] * number
         self.again = [blob in layer.bottoms[:i] for i, blob in enumerate(layer.bottoms)]
+        opposite = number == 2 and self.operation == "SUM" and self.coefficients[0] == -self.coefficients[1] != 0
+        self.pairs = opposite and are_twins(*layer.bottoms)
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        if self.pairs:
+            first, second = self.coefficients
+            return [difference(_times(bottoms[0], first), _times(bottoms[1], -second), shares_weights=True)]
         if self.operation == "SUM":
             top = _times(bottoms[0], self.coefficients[0])
             for value, factor, again in zip(bottoms[1:], self.coefficients[1:], self.again[1:], strict=True):
@@ -165,32 +171,77 @@ class Axpy(SignalModel):
 
 
 class Reduction(SignalModel):
-    """Sums and means over the last axes (reduction_layer.cpp), of values taken to be independent."""
+    """Sums and means over the last axes (reduction_layer.cpp).
+
+    The values of a channel resemble each other as their moments say; different channels have only their means in common.
+    """
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         param = layer.message["reduction_param"]
         written = param["operation"]
         self.operation = {1: "SUM", 2: "ASUM", 3: "SUMSQ", 4: "MEAN"}.get(written, str(written))
-        self.number = size_of(layer.bottoms[0]) / size_of(layer.tops[0])  # of values in one
-        self.coefficient = param["coeff"]
+        shape = shape_of(layer.bottoms[0])
+        axis: int = param["axis"]
+        axis = min(max(axis if axis >= 0 else axis + len(shape), 0), len(shape))
+        # Of the values in one sum: how many items, channels and positions.
+        self.items = shape[0] if axis == 0 and shape else 1
+        self.channels = shape[1] if axis <= 1 < len(shape) else 1
+        self.positions = math.prod(shape[max(axis, 2) :])
+        self.number = self.items * self.channels * self.positions
+        self.coefficient: float = param["coeff"]
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         values = bottoms[0]
-        if self.operation == "ASUM":
-            values = constant(values.mean_abs)
-        elif self.operation == "SUMSQ":
-            values = constant(values.second_moment)
+        if self.operation == "SUMSQ":
+            values = _squares(values)
+        elif self.operation == "ASUM":
+            values = _sizes(values)
+        positions, others, items = self.positions, self.positions - 1, self.items
+        m2 = values.mean * values.mean
+        # The mean product of two values of one channel in one sum, and of values of two sums, each over all pairs.
+        across = (values.corr_across_items + others * values.corr_across_both) / positions
+        one = ((values.second_moment + others * values.corr_within_item) / positions + (items - 1) * across) / items
+        square, beside, two = (m2 + (each - m2) / self.channels for each in (one, values.corr_within_item, across))
+        beside = beside if self.channels == 1 and items == 1 else square
         factor = self.coefficient * (1.0 if self.operation == "MEAN" else self.number)
-        mean = values.mean
-        square = mean**2 + max(0.0, values.second_moment - mean**2) / self.number
-        return [scaled(gaussian(mean, square, square, mean**2, mean**2, math.inf), factor)]
+        return [scaled(gaussian(values.mean, max(square, m2), beside, two, two, math.inf), factor)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        diff, values = diffs[0], step.bottoms[0]
         factor = self.coefficient / (self.number if self.operation == "MEAN" else 1.0)
+        every = scaled_diffs(diff, factor)  # all values in a sum get its gradient
+        within = every.second_moment if self.positions > 1 else every.corr_within_item
+        every = every._replace(corr_within_item=within, corr_across_both=every.corr_across_items, active_share=None)
         if self.operation == "SUMSQ":
-            factor *= 2 * root(step.bottoms[0].second_moment)
-        return [scaled_diffs(diffs[0], factor)], []
+            below = scaled_diffs(weighted(every, values), 2.0)
+            return [below._replace(common=0.0, own_value_factor=2 * every.common)], []
+        if self.operation == "ASUM":
+            within, across, across_both = (every.second_moment * each for each in sign_correlations(values))
+            return [Diffs(every.second_moment, every.mean_abs, within, across, across_both)], []
+        return [every], []
+
+
+def _squares(values: Values) -> Values:
+    """The moments of the squares of Gaussian values: E[x^2 y^2] = E[x^2]^2 + 2 c^2 + 4 m^2 c for a mean m and a covariance c."""
+    m2, square = values.mean * values.mean, values.second_moment
+
+    def pair(moment: float) -> float:
+        covariance = moment - m2
+        return square * square + 2 * covariance * covariance + 4 * m2 * covariance
+
+    return Values(
+        square, pair(square), square, pair(values.corr_within_item), pair(values.corr_across_items),
+        pair(values.corr_across_both), 0.0, corr_length=values.corr_length,
+    )  # fmt: skip
+
+
+def _sizes(values: Values) -> Values:
+    """The moments of the absolute values of Gaussian ones, whose correlation is about the square of theirs."""
+    size, square = values.mean_abs, values.second_moment
+    s2 = size * size
+    within, across, across_both = (s2 + max(0.0, square - s2) * rho * rho for rho in correlation_coefficients(values))
+    return Values(size, square, size, within, across, across_both, 0.0, corr_length=values.corr_length)
 
 
 class Softmax(SignalModel):

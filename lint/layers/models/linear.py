@@ -51,6 +51,7 @@ _SIDE_BY_DISTANCE = 3  # the side of a window by the mean distance of two of its
 # nearly evenly with the mean square over the squared mean absolute value, which are pi / 2, pi and pi^2 / 2.
 _GAUSSIAN_SPREAD, _SPREAD_BY_PEAK = 2.0, 0.62
 _TINY, _MOST_PEAK = 1e-150, 8.0  # bounds of what is divided by, and of what is raised to a power
+_CONSTANT, _BILINEAR = "constant", "bilinear"
 _LEAST_EVENNESS = 0.1  # of gradients in nearly all of whose channels nothing is left; keeps numbers in bounds
 
 
@@ -339,9 +340,14 @@ def bias_gradient(diffs: Diffs, items: int, positions: int) -> Gradient:
     number = items * positions
     square = pair_sum(diffs, ONE, items, positions)
     if square <= _NOTHING_LEFT * number * diffs.second_moment:
-        left = diffs.mean_abs * _HALF_STEP * number**_ROUNDING_EXPONENT
-        return Gradient(left * left / GAUSSIAN_MEAN_ABS**2, left)
+        return _rounding_of_sum(diffs.mean_abs, number)
     return Gradient(square, size_of_sum(diffs, ONE, number, square), number * diffs.common)
+
+
+def _rounding_of_sum(size: float, number: int) -> Gradient:
+    """What rounding leaves of a sum of so many terms of a mean absolute value that would otherwise be 0."""
+    left = size * _HALF_STEP * number**_ROUNDING_EXPONENT
+    return Gradient(left * left / GAUSSIAN_MEAN_ABS**2, left)
 
 
 class Convolution(SignalModel):
@@ -356,6 +362,7 @@ class Convolution(SignalModel):
         shape = dims(layer.params[0])
         self.outputs = shape[0] if shape else 1
         self.own_channel = len(shape) > 1 and shape[1] == 1 and layer.traits.base != "InnerProduct"
+        self.filler_of_equals = _filler_of_equals(layer)
         if len(layer.params) > 1:
             channels = max(1, dims(layer.params[1])[0])
             self.bias_positions = max(1, size_of(layer.tops[0]) // (self.taps.items * channels))
@@ -386,14 +393,31 @@ class Convolution(SignalModel):
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         below, gradients = [], []
         for values, diff in zip(step.bottoms, diffs, strict=False):
+            if diff.balanced and self.has_equal_outputs(step.weights[0]):
+                below.append(ZERO_DIFFS)  # each input goes into all outputs alike, and their gradients add up to 0
+                gradients.append(self.gradients(values, diff))
+                continue
             usual = usual_weights_back(step.weights[0], diff, self.outputs)
-            below.append(
-                through_weights_back(diff, usual, self.taps, values, flat=self.flat, own_channel=self.own_channel)
-            )
+            found = through_weights_back(diff, usual, self.taps, values, flat=self.flat, own_channel=self.own_channel)
+            if diff.along < 1 and self.own_channel and self.adds_nothing(diff, step.weights[1:]):
+                found = found._replace(along=diff.along)  # a channel as a whole is as large as what it is made of
+            below.append(found)
             gradients.append(self.gradients(values, diff))
         if len(gradients) == 1:
             return below, gradients[0]
         return below, [reduce(sum_of_gradients, each) for each in zip(*gradients, strict=True)]
+
+    def has_equal_outputs(self, weight: Weights) -> bool:
+        """Whether the weights of all outputs are still the same."""
+        equal = self.filler_of_equals == _BILINEAR or (self.filler_of_equals == _CONSTANT and not weight.variance)
+        return equal and not weight.learned_shift
+
+    def adds_nothing(self, diff: Diffs, biases: Sequence[Weights]) -> bool:
+        """Whether biases are 0, or the gradients of a channel add up to 0, as below a BatchNorm."""
+        if not any(bias.mean_abs for bias in biases):
+            return True
+        number = self.taps.items * self.bias_positions
+        return pair_sum(diff, ONE, self.taps.items, self.bias_positions) <= _NOTHING_LEFT * number * diff.second_moment
 
     def gradients(self, values: Values, diff: Diffs) -> list[Gradient]:
         """The gradient of each parameter from one bottom and its top."""
@@ -401,6 +425,18 @@ class Convolution(SignalModel):
         if len(self.layer.params) > 1:
             found.append(bias_gradient(diff, self.taps.items, self.bias_positions))
         return found
+
+
+def _filler_of_equals(layer: Layer) -> str:
+    """The filler, if it looks only at places in a window, so that the weights of all outputs start the same; else empty.
+
+    A Deconvolution that is to interpolate each channel on its own needs a `group` for that: without it, each of its outputs is
+    the interpolated sum of all inputs.
+    """
+    filler = layer.params[0].filler
+    kind = _CONSTANT if filler is None else filler["type"] or _CONSTANT
+    group = layer.message["convolution_param"]["group"] if layer.traits.base in ("Convolution", "Deconvolution") else 1
+    return kind if kind in (_CONSTANT, _BILINEAR) and group == 1 else ""
 
 
 class InnerProduct(Convolution):
@@ -465,36 +501,7 @@ class Scale(SignalModel):
             factor, shift = weights[0], weights[1] if len(weights) > 1 else NONE
         else:
             factor, shift = UNIT, weights[0]
-        f2 = factor.second_moment
-        mean = values.mean * factor.mean + shift.mean
-        extra = shift.second_moment + 2 * shift.mean * factor.mean * values.mean
-        common = values.common * factor.mean + shift.learned_shift
-        square = max(0.0, values.second_moment * f2 + extra)
-        within, across = max(0.0, values.corr_within_item * f2 + extra), max(0.0, values.corr_across_items * f2 + extra)
-        across_both = max(0.0, values.corr_across_both * f2 + extra)
-        low, high = values.low, values.high
-        if factor.mean != 1 or factor.variance or factor.learned_shift or shift.mean or shift.variance:
-            low, high = -math.inf, math.inf
-        shifts = shift.mean or shift.variance or shift.mean_abs or shift.learned_shift
-        if not shifts and not factor.variance and not factor.learned_shift:
-            return [
-                Values(
-                    mean,
-                    square,
-                    values.mean_abs * abs(factor.mean),
-                    within,
-                    across,
-                    across_both,
-                    low,
-                    high,
-                    values.corr_length,
-                    None,
-                    common,
-                    values.parts if factor.mean == 1 else (),
-                )
-            ]
-        size = gaussian_mean_abs(mean, square)
-        return [Values(mean, square, size, within, across, across_both, low, high, values.corr_length, None, common)]
+        return [scaled_by_weights(values, factor, shift)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         diff = diffs[0]
@@ -508,9 +515,13 @@ class Scale(SignalModel):
             return [weighted(diff, step.bottoms[1]) if self.scales else diff, other], []
         gradients = []
         factor = UNIT
+        only_scales = not any(shift.mean_abs for shift in step.weights[1 if self.scales else 0 :])
         if self.scales:
             factor = step.weights[0]
             square = pair_sum(diff, diff.passed_values or values, self.items, self.positions)
+            if only_scales and diff.along < 1:
+                left = _rounding_of_sum(diff.mean_abs * values.mean_abs, self.items * self.positions)
+                square = max(square * diff.along**2, left.second_moment)
             gradients.append(Gradient(square, GAUSSIAN_MEAN_ABS * diff.evenness * root(square)))
         if len(gradients) < len(layer.params):
             gradients.append(bias_gradient(diff, self.items, self.positions))
@@ -525,8 +536,41 @@ class Scale(SignalModel):
             diff.common * root(f2),
             passed_values=_before_scaling(diff.passed_values, step.weights) if self.scales else None,
             evenness=diff.evenness,
+            along=diff.along if only_scales else 1.0,
         )
         return [below] * len(layer.bottoms), gradients
+
+
+def scaled_by_weights(values: Values, factor: Weights, shift: Weights) -> Values:
+    """The moments of values times a factor plus a summand, of which each channel has its own."""
+    f2 = factor.second_moment
+    mean = values.mean * factor.mean + shift.mean
+    extra = shift.second_moment + 2 * shift.mean * factor.mean * values.mean
+    common = values.common * factor.mean + shift.learned_shift
+    square = max(values.second_moment * f2 + extra, 0.0)
+    within, across = max(0.0, values.corr_within_item * f2 + extra), max(0.0, values.corr_across_items * f2 + extra)
+    across_both = max(0.0, values.corr_across_both * f2 + extra)
+    low, high = values.low, values.high
+    if factor.mean != 1 or factor.variance or factor.learned_shift or shift.mean or shift.variance:
+        low, high = -math.inf, math.inf
+    shifts = shift.mean or shift.variance or shift.mean_abs or shift.learned_shift
+    if not shifts and not factor.variance and not factor.learned_shift:
+        return Values(
+            mean,
+            square,
+            values.mean_abs * abs(factor.mean),
+            within,
+            across,
+            across_both,
+            low,
+            high,
+            values.corr_length,
+            None,
+            common,
+            values.parts if factor.mean == 1 else (),
+        )
+    size = gaussian_mean_abs(mean, square)
+    return Values(mean, square, size, within, across, across_both, low, high, values.corr_length, None, common)
 
 
 def _before_scaling(passed: Values | None, weights: Sequence[Weights]) -> Values | None:
@@ -587,7 +631,9 @@ def summed_over_positions(diff: Diffs, values: Values, number: float) -> Diffs:
         return weighted(diff, values)
     others = number - 1
     square = diff.second_moment * values.second_moment + others * diff.corr_within_item * values.corr_within_item
-    across = diff.corr_across_items * values.corr_across_items + others * diff.corr_across_both * values.corr_across_both
+    across = (
+        diff.corr_across_items * values.corr_across_items + others * diff.corr_across_both * values.corr_across_both
+    )
     square, across = max(0.0, number * square), number * across
     common = number * diff.common * root(values.corr_across_both)
     return Diffs(square, GAUSSIAN_MEAN_ABS * root(square), square, across, across, None, common)

@@ -86,19 +86,19 @@ def score_sizes(layer_shape: tuple[int, ...], axis: int) -> tuple[int, int, int]
     if not layer_shape:
         return 1, 1, 1
     axis = axis if axis >= 0 else axis + len(layer_shape)
-    axis = min(max(axis, 0), len(layer_shape) - 1)
+    if axis >= len(layer_shape):  # one number of each item
+        return math.prod(layer_shape) or 1, 1, 1
+    axis = max(axis, 0)
     return math.prod(layer_shape[:axis]) or 1, max(1, layer_shape[axis]), math.prod(layer_shape[axis + 1 :]) or 1
 
 
 class Loss(SignalModel):
     """What losses have in common: the `items`, `outputs` and `positions` of their scores, and the `divisor`.
 
-    One that `compares` has two bottoms of one shape, of which that from a file may have none that is known. One that
-    `pairs` gets its first two bottoms from layers that share their weights, and sends opposite gradients into them.
+    One that `compares` has two bottoms of one shape, of which that from a file may have none that is known.
     """
 
     compares = False
-    pairs = False
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
@@ -163,6 +163,7 @@ class Loss(SignalModel):
             None,
             slope.common * weight,
             slope.own_value_factor * weight,
+            balanced=slope.balanced,
         )
         return self.for_all_bottoms(first)
 
@@ -273,7 +274,8 @@ def softmax_gradient(values: Values, classes: int, positions: int, by: float, li
     # How far p rises with the score: that part of the gradient is the score itself.
     rises = sum((p - even) * x for p, x in zip(chances, normal_quantiles(number), strict=True)) / number
     own_value = rises / deviation if deviation else 0.0
-    return Diffs(square / b2, size / by, within / b2, across / b2, across_both / b2, None, common / by, own_value / by)
+    found = Diffs(square / b2, size / by, within / b2, across / b2, across_both / b2, None, common / by, own_value / by)
+    return found._replace(balanced=True)
 
 
 def likeness_within(labels: Values) -> float:
@@ -422,16 +424,22 @@ class SigmoidCrossEntropyLoss(Loss):
         return 0.25  # the largest slope of a sigmoid
 
 
-def difference(a: Values, b: Values) -> Values:
-    """The moments of a - b, for values that have only their means to do with each other."""
+def difference(a: Values, b: Values, *, shares_weights: bool = False) -> Values:
+    """The moments of a - b, for values that have only their means to do with each other.
+
+    With the same weights, two blobs resemble each other as two items of one blob do.
+    """
     mean, extra = a.mean - b.mean, -2 * a.mean * b.mean
+    near = far = extra
+    if shares_weights:
+        near, far = -a.corr_across_items - b.corr_across_items, -a.corr_across_both - b.corr_across_both
     square, within, across, across_both = (
-        max(0.0, x + y + extra)
-        for x, y in (
-            (a.second_moment, b.second_moment),
-            (a.corr_within_item, b.corr_within_item),
-            (a.corr_across_items, b.corr_across_items),
-            (a.corr_across_both, b.corr_across_both),
+        max(0.0, x + y + both)
+        for x, y, both in (
+            (a.second_moment, b.second_moment, near),
+            (a.corr_within_item, b.corr_within_item, far),
+            (a.corr_across_items, b.corr_across_items, near),
+            (a.corr_across_both, b.corr_across_both, far),
         )
     )
     size = max(abs(mean), gaussian_mean_abs(mean, square) * _size_by_gaussian(a, b))
@@ -488,8 +496,16 @@ class Comparison(Loss):
 class EuclideanLoss(Comparison):
     """Half the sum of squares, by item (euclidean_loss_layer.cpp)."""
 
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
+        self.pairs = are_twins(layer.bottoms[0], layer.bottoms[1])
+
+    def gap(self, bottoms: Sequence[Values]) -> Values:
+        """The differences."""
+        return difference(bottoms[0], bottoms[1], shares_weights=self.pairs)
+
     def value(self, bottoms: Sequence[Values]) -> float:
-        return difference(bottoms[0], bottoms[1]).second_moment / 2 * self.number / self.divisor
+        return self.gap(bottoms).second_moment / 2 * self.number / self.divisor
 
     def constant_answer_value(self, bottoms: Sequence[Values]) -> float:
         targets = bottoms[1]
@@ -497,7 +513,7 @@ class EuclideanLoss(Comparison):
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         a, b = bottoms[0], bottoms[1]
-        return towards(difference(a, b), a, b, 1 / self.divisor, 1.0)
+        return towards(self.gap(bottoms), a, b, 1 / self.divisor, 1.0)
 
 
 class SmoothL1Loss(Comparison):
@@ -688,13 +704,20 @@ class ContrastiveLoss(Loss):
 
 def share_weights(a: Blob, b: Blob) -> bool:
     """Whether two blobs come from layers that share their weights, or from one layer."""
+    return [param.owner for param in _nearest_params(a)] == [param.owner for param in _nearest_params(b)]
 
-    def owners(blob: Blob) -> list[Param]:
-        producer = blob.producer
-        nearest = () if producer is None else (producer, *producer.upstream())
-        return next(([param.owner for param in layer.params] for layer in nearest if layer.params), [])
 
-    return owners(a) == owners(b)
+def are_twins(a: Blob, b: Blob) -> bool:
+    """Whether two blobs come from two layers that share their weights, as the halves of a siamese net do."""
+    first, second = _nearest_params(a), _nearest_params(b)
+    return first != second and share_weights(a, b)
+
+
+def _nearest_params(blob: Blob) -> list[Param]:
+    """The parameters of the nearest layer, from the one that makes a blob upward, that has any."""
+    producer = blob.producer
+    nearest = () if producer is None else (producer, *producer.upstream())
+    return next((list(layer.params) for layer in nearest if layer.params), [])
 
 
 def similar_share(labels: Values) -> float:

@@ -17,7 +17,8 @@ from ...moments.statistics import (
     root,
     scaled_diffs,
 )
-from .linear import ONE, pair_sum
+from ...moments.weights import dims
+from .linear import ONE, bias_gradient, pair_sum, scaled_by_weights
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -99,7 +100,7 @@ class BatchNorm(SignalModel):
             diff = scaled_diffs(diffs[0], self.factor(values))
         if not self.stored:
             read = diffs[0].passed_values or step.tops[0]
-            diff = self.centred(diff, read)
+            diff = self.centred(diff, read)._replace(along=min(1.0, self.eps * self.factor(values) ** 2))
             parts = tuple((share, self.centred(part, read)) for share, part in parts)
         return [diff._replace(parts=parts) if parts or diff.parts else diff], self.no_gradients
 
@@ -129,6 +130,28 @@ class BatchNorm(SignalModel):
         """The mean absolute value of the layer's three blobs after the first pass."""
         mean = abs(values.mean) if values.low >= 0 else gaussian_mean_abs(values.mean, values.corr_across_both)
         return [mean, _spread(values, 1.0), 1.0]
+
+
+class BatchNormWithScale(BatchNorm):
+    """BatchNorm with the factor and the summand of each channel in one layer (bn_layer.cpp of SegNet and of PSPNet)."""
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        unit = self.top(bottoms[0])
+        return [scaled_by_weights(unit, *weights[:2])] if len(weights) > 1 else [unit]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        diff, weights = diffs[0], step.weights
+        if len(weights) < 2:
+            return super().backward(step, diffs)
+        unit = self.top(step.bottoms[0])
+        square = pair_sum(diff, unit, self.items, self.positions)
+        gradients = [
+            Gradient(square, GAUSSIAN_MEAN_ABS * root(square)),
+            bias_gradient(diff, self.items, self.positions),
+            *self.no_gradients[2:],
+        ]
+        inner = scaled_diffs(diff, root(weights[0].second_moment))._replace(passed_values=None)
+        return super().backward(step._replace(tops=[unit]), [inner])[0], gradients
 
 
 def scaled_gaussian(values: Values, factor: float) -> Values:
@@ -184,40 +207,86 @@ class LRN(SignalModel):
         return [scaled_diffs(diffs[0], factor) if math.isfinite(factor) else diffs[0]], []
 
 
-class Normalize(SignalModel):
-    """MVN: mean 0 and variance 1 for each item and channel; Normalize: length 1 over channels, times a scale (SSD)."""
+class MVN(SignalModel):
+    """Mean 0 and, if it is wanted, variance 1 for each item and channel, or for each item (mvn_layer.cpp)."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.is_mvn = layer.traits.base == "MVN"
-        self.scales = not self.is_mvn or bool(layer.message["mvn_param"]["normalize_variance"])
-        shape = layer.bottoms[0].shape or ()
-        self.channels = (shape[1] if len(shape) > 1 else 1) or 1
+        param = layer.message["mvn_param"]
+        self.scales = bool(param["normalize_variance"])
+        self.positions = positions_of(layer.bottoms[0])
+        channels = size_of(layer.bottoms[0]) / (items_of(layer.bottoms[0]) * self.positions)
+        self.together = max(1.0, channels) if param["across_channels"] else 1.0  # channels with one mean and variance
 
-    def factor(self, values: Values, weights: Sequence[Weights]) -> float:
-        """What the values are multiplied by."""
-        if not self.scales:
-            return 1.0
-        if self.is_mvn:
-            return 1 / (root(values.second_moment - values.corr_within_item) + _MVN_EPS)
-        weight = weights[0].mean if weights else 1.0
-        return abs(weight) / (root(values.second_moment * self.channels) + _NORMALIZE_EPS)
+    def factor(self, values: Values) -> float:
+        """What the values are multiplied by once their mean is 0."""
+        return 1 / (root(values.second_moment) + _MVN_EPS) if self.scales else 1.0
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        values = bottoms[0]
-        factor = self.factor(values, weights)
-        if self.is_mvn:
-            m = values.corr_within_item
-            values = gaussian(
-                0.0,
-                max(0.0, values.second_moment - m),
-                0.0,
-                max(0.0, values.corr_across_items - values.corr_across_both),
-                0.0,
-                values.corr_length,
-            )
-        return [scaled_gaussian(values, factor)]
+        values = self.without_mean(bottoms[0])
+        return [scaled_gaussian(values, self.factor(values))]
+
+    def without_mean(self, values: Values) -> Values:
+        """The moments of values less the mean of those that are taken together."""
+        positions, others = self.positions, self.positions - 1
+        m2 = values.mean * values.mean
+        # The mean products of two means over a plane: of one item and of two. Channels have only the mean of all in common.
+        one = (values.second_moment + others * values.corr_within_item) / positions
+        two = (values.corr_across_items + others * values.corr_across_both) / positions
+        one, two = (m2 + (each - m2) / self.together for each in (one, two))
+        return gaussian(
+            0.0,
+            max(values.second_moment - one, 0.0),
+            values.corr_within_item - one,
+            values.corr_across_items - two,
+            values.corr_across_both - two,
+            values.corr_length,
+        )
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        gradients = [Gradient(diffs[0].second_moment, diffs[0].mean_abs)] * len(self.layer.params)
-        return [scaled_diffs(diffs[0], self.factor(step.bottoms[0], step.weights))], gradients
+        """The gradient less its mean over the plane, and less what of it is along the plane's values, as of a BatchNorm."""
+        diff, top = diffs[0], step.tops[0]
+        positions, others = self.positions, self.positions - 1
+        of_mean = (diff.second_moment + others * diff.corr_within_item) / positions / self.together
+        of_two = (diff.corr_across_items + others * diff.corr_across_both) / positions / self.together
+        along = 0.0
+        if self.scales:
+            along = diff.second_moment * top.second_moment + others * diff.corr_within_item * top.corr_within_item
+            along = max(0.0, along) / positions / self.together
+        square = max(0.0, diff.second_moment - of_mean - along)
+        size = diff.mean_abs * (root(square / diff.second_moment) if diff.second_moment else 0.0)
+        within = diff.corr_within_item - of_mean
+        if self.together == 1 and others:  # the gradients of a plane add up to 0
+            within = -square / others
+        below = Diffs(square, size, within, diff.corr_across_items - of_two, diff.corr_across_both - of_two)
+        return [scaled_diffs(below, self.factor(self.without_mean(step.bottoms[0])))], []
+
+
+class Normalize(SignalModel):
+    """Length 1 over channels, or over channels and positions, times a scale (normalize_layer.cpp of SSD)."""
+
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
+        bottom = layer.bottoms[0]
+        self.items, self.positions = items_of(bottom), positions_of(bottom)
+        self.channels = max(1.0, size_of(bottom) / (self.items * self.positions))
+        spatial = bool(layer.params) and bool(layer.message["norm_param"]["across_spatial"])
+        self.length = self.channels * (self.positions if spatial else 1)  # of the vectors
+        self.scales = math.prod(dims(layer.params[0])) if layer.params else 1
+
+    def unit(self, values: Values) -> Values:
+        """The moments of vectors of length 1."""
+        return scaled_gaussian(values, 1 / (root(values.second_moment * self.length) + _NORMALIZE_EPS))
+
+    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
+        return [scaled_gaussian(self.unit(bottoms[0]), abs(weights[0].mean) if weights else 1.0)]
+
+    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
+        diff, values = diffs[0], step.bottoms[0]
+        weight = abs(step.weights[0].mean) if step.weights else 1.0
+        gradients = []
+        if self.layer.params:
+            shared = self.channels / self.scales
+            square = pair_sum(diff, self.unit(values), self.items, self.positions) * shared
+            gradients.append(Gradient(square, GAUSSIAN_MEAN_ABS * root(square)))
+        return [scaled_diffs(diff, weight / (root(values.second_moment * self.length) + _NORMALIZE_EPS))], gradients

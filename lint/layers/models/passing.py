@@ -36,5 +36,7 @@ class PassThrough(SignalModel):
                 passed.corr_across_both * factor * factor,
                 None,
                 passed.common * factor,
+                balanced=passed.balanced,
+                along=passed.along,
             )
-        return [passed] * len(layer.bottoms), self.no_gradients
+        return [passed, *[ZERO_DIFFS] * (len(layer.bottoms) - 1)], self.no_gradients

@@ -45,6 +45,7 @@ _WINS_AT_ONE, _WINS_PER_WINDOW, _CANCELLING, _CANCELLING_OF_NEIGHBOURS = 0.5, 0.
 # How many times likelier than at random the largest values of two items lie at the same place; not fitted: a rough
 # estimate for what all items have in common.
 _SAME_WINNER = 1.5
+_SQUARE_OF_DRAWN = 4 / math.pi  # E[x^3] E[x] / E[x^2]^2 of half a Gaussian
 _MOST_LEVELS = 32  # of a pyramid; no image has 2^32 pixels along a side
 _ONE_USE = 1.01  # windows that each value lies in, up to which rounding aside it lies in one
 
@@ -100,7 +101,7 @@ def _active_share(values: Values, window: float) -> float:
 
 def maximum(values: Values, window: float, stride: float) -> Values:
     """The moments of the largest of a window of correlated Gaussian values."""
-    if window <= 1 or values.second_moment == 0:
+    if window <= 1 or values.second_moment == 0 or not math.isfinite(values.second_moment):
         return values._replace(corr_length=values.corr_length / stride)
     if values.low == values.high:
         return values
@@ -156,7 +157,7 @@ def maximum_backward(values: Values, diff: Diffs, window: float, tops: int, posi
     below = Diffs(
         diff.second_moment * ratio * (1 + (wins - 1) * alike), diff.mean_abs * ratio * (kept + (1 - kept) * root(alike)), 0.0,
         diff.corr_across_items * ratio * ratio * _SAME_WINNER, 0.0, active, diff.common * ratio,
-        diff.own_value_factor * ratio, None, diff.evenness,
+        diff.own_value_factor * ratio, None, diff.evenness, along=diff.along,
     )  # fmt: skip
     return _same_sum(below, diff, tops, positions)
 
@@ -195,28 +196,50 @@ def average_backward(diff: Diffs, window: float, tops: int, positions: int) -> D
         square *= ratio * window
     size = diff.mean_abs * ratio * (1.0 if uses <= _ONE_USE else math.sqrt(1 / uses + (1 - 1 / uses) * together))
     across = diff.corr_across_items * ratio / window
-    below = Diffs(square, size, 0.0, across, 0.0, None, diff.common * ratio, evenness=diff.evenness)
+    below = Diffs(
+        square, size, 0.0, across, 0.0, None, diff.common * ratio, evenness=diff.evenness, along=diff.along
+    )
     return _same_sum(below, diff, tops, positions)
 
 
 class Pooling(SignalModel):
-    """MAX, and AVE, which stands for STOCHASTIC as well (pooling_layer.cpp)."""
+    """MAX, AVE and STOCHASTIC (pooling_layer.cpp). On the way back, AVE stands for STOCHASTIC."""
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         self.window, self.stride = window_of(layer)
-        self.takes_maximum = layer.message["pooling_param"]["pool"] in ("MAX", 0)
+        pool = layer.message["pooling_param"]["pool"]
+        self.takes_maximum = pool in ("MAX", 0)
+        self.draws = pool in ("STOCHASTIC", 2) and layer.phase == "TRAIN"
         self.tops = positions_of(layer.tops[0])
         self.positions = positions_of(layer.bottoms[0])
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        top = (maximum if self.takes_maximum else average)(bottoms[0], self.window, self.stride)
+        values = bottoms[0]
+        if self.draws and values.low >= 0 and 0 < values.mean < math.inf:
+            top = _drawn_by_size(values)
+        else:
+            top = (maximum if self.takes_maximum else average)(values, self.window, self.stride)
         return [_flattened(top) if self.tops == 1 else top] * len(self.layer.tops)
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         if self.takes_maximum:
             return [maximum_backward(step.bottoms[0], diffs[0], self.window, self.tops, self.positions)], []
         return [average_backward(diffs[0], self.window, self.tops, self.positions)], []
+
+
+def _drawn_by_size(values: Values) -> Values:
+    """The moments of values drawn from windows, the larger the likelier (Zeiler and Fergus 2013, "Stochastic pooling"):
+    E[x^2] / E[x]; the spread is that of the values drawn from half a Gaussian, E[x^3] / E[x].
+    """
+    mean = values.second_moment / values.mean
+    pairs = (mean / values.mean) ** 2
+    square = max(mean * mean * _SQUARE_OF_DRAWN, values.second_moment)
+    within, across, across_both = (
+        min(square, each * pairs)
+        for each in (values.corr_within_item, values.corr_across_items, values.corr_across_both)
+    )
+    return Values(mean, square, mean, within, across, across_both, values.low, values.high, values.corr_length)
 
 
 def _flattened(values: Values) -> Values:

@@ -69,7 +69,11 @@ class CannotTell(NamedTuple):
         return f"Cannot tell: {self.reason}. To settle it, {self.remedy}."
 
 
-NO_GRADIENT = CannotTell("no gradient", "no gradient reaches a parameter that learns", "look for lr_mult 0 and zero weights")
+NO_GRADIENT = CannotTell(
+    "no gradient",
+    "no gradient reaches a parameter that learns",
+    "look for lr_mult 0, zero weights, and Deconvolution layers that interpolate without a group",
+)
 
 
 class Basis(NamedTuple):

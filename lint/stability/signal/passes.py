@@ -18,7 +18,7 @@ from ...moments.weights import Weights, filled
 from ...net.overwriting import overwritten_tops
 from ...net.trained_weights import TrainedWeights, copied
 from ...proto.named_tuple import NamedTuple
-from .siamese import OPPOSITE, correlation_below, gradients_of_both
+from .siamese import OPPOSITE, correlation_below, gradients_of_part
 
 if TYPE_CHECKING:
     from ...moments.graph import Blob, Layer, Param
@@ -259,8 +259,9 @@ class Back:
         self.tops: dict[Blob, Diffs] = {}
         self.of_layer: list[Sequence[Gradient]] = [()] * len(models)
         own: dict[Param, Gradient] = {}
-        correlations: dict[Blob, float] = {}  # of gradients in the two halves of a siamese net
-        siamese = any(isinstance(model, Loss) and model.pairs for model in models)
+        parts: dict[Param, Gradient] = {}  # of parameters that parts of the net share, as if nothing cancelled
+        correlations: dict[Blob, list[float]] = {}  # of gradients in parts that share their weights, from each reader
+        has_parts = any(model.pairs for model in models)
         tops = self.tops
         diffs_of = tops.get
         for layer, own_tops, targets, owners in prepared.backward:
@@ -291,18 +292,18 @@ class Back:
                 if number < len(bottoms):
                     before = diffs_of(blob)
                     tops[blob] = bottoms[number] if before is None else sum_with_parts(before, bottoms[number])
-            correlation = self._correlation(forward, layer, correlations) if siamese else 0.0
+            correlation = self._correlation(forward, layer, correlations) if has_parts else 0.0
             if not owners:
                 continue
-            if correlation and all(owner in own for owner in owners):
-                both = gradients_of_both(layer, models[index], steps[index], diffs, correlation)
-                own.update(zip(owners, both, strict=True))
-            else:
-                for owner, gradient in zip(owners, gradients):  # noqa: B905  (models of unfinished layers make too few)
-                    other = own.get(owner)
-                    own[owner] = gradient if other is None else sum_of_gradients(other, gradient)
+            so_far = own
+            if correlation:
+                _add(parts, owners, gradients)
+                gradients = gradients_of_part(layer, models[index], steps[index], diffs, correlation)
+                if any(owner is not param for owner, param in zip(owners, layer.params, strict=True)):
+                    so_far = parts  # what cancels is not complete before the last part, the first in the net
+            _add(own, owners, gradients)
             # Layers that share a parameter add to one gradient.
-            self.of_layer[index] = [own.get(owner, NO_GRADIENT) for owner in owners]
+            self.of_layer[index] = [so_far.get(owner, NO_GRADIENT) for owner in owners]
         if prepared.batches > 1 and not probe:  # the curvature of a mean is the mean curvature
             own = {param: _averaged(gradient, prepared.batches) for param, gradient in own.items()}
         self.gradients = {param: gradient for param, gradient in own.items() if param.lr_mult != 0}
@@ -311,19 +312,21 @@ class Back:
         self._counted = own if forced else self.gradients
 
     @staticmethod
-    def _correlation(forward: Pass, layer: Layer, correlations: dict[Blob, float]) -> float:
-        """The correlation of the gradient of a layer's top with that in the other half; notes it for the bottoms.
+    def _correlation(forward: Pass, layer: Layer, correlations: dict[Blob, list[float]]) -> float:
+        """The correlation of the gradient of a layer's top with those in the other parts; notes it for the bottoms.
 
-        0 outside of siamese nets, and where a blob gets gradients from more than one layer.
+        0 outside of nets with parts that share their weights, and where a blob gets other gradients, too.
         """
         model = forward.prepared.models[layer.index]
-        above = correlations.get(layer.tops[0], 0.0) if layer.tops else 0.0
-        if isinstance(model, Loss) and model.pairs:
+        found = correlations.get(layer.tops[0], ()) if layer.tops else ()
+        above = sum(found) / len(found) if found and len(found) == len(layer.tops[0].consumers) else 0.0
+        if model.pairs:
             below, blobs = OPPOSITE, layer.bottoms[:2]
         else:
-            below, blobs = above and correlation_below(layer, forward.steps[layer.index], above), layer.bottoms
+            below, blobs = above and correlation_below(model, forward.steps[layer.index], above), layer.bottoms
         if below:
-            correlations.update((blob, below) for blob in blobs if len(blob.consumers) == 1)
+            for blob in blobs:
+                correlations.setdefault(blob, []).append(below)
         return above
 
     @property
@@ -331,6 +334,12 @@ class Back:
         """The L2 norm of the gradients of all parameters, which Caffe compares with clip_gradients."""
         total = sum(gradient.second_moment * self.counts[param] for param, gradient in self._counted.items())
         return math.sqrt(total) if total >= 0 else math.nan
+
+
+def _add(gradients: dict[Param, Gradient], owners: Sequence[Param], more: Sequence[Gradient]) -> None:
+    for owner, gradient in zip(owners, more):  # noqa: B905  (models of unfinished layers make too few)
+        other = gradients.get(owner)
+        gradients[owner] = gradient if other is None else sum_of_gradients(other, gradient)
 
 
 def _of_weight(diff: Diffs, weight: float) -> Diffs:

@@ -1,17 +1,17 @@
-"""The two halves of a siamese net, which share their weights: gradients that cancel in them.
+"""The halves of a siamese net, or the three parts of a net for triplets, which share their weights: gradients cancel in them.
 
-A loss over pairs sends opposite gradients into the halves. What they make of the weights they share is their difference, so
-that only what tells the items of a pair apart is left, and of biases nothing. Two halves with the same weights are to each
-other as two items of a batch are, so the moments for pairs of items hold for pairs of halves.
+A loss over pairs sends opposite gradients into the halves, and differences of three parts send gradients into them that add up
+to 0. What they make of the weights they share is the sum, so that only what tells the items of a pair apart is left, and of
+biases nothing. Parts with the same weights are to each other as two items of a batch are, so the moments for pairs of items hold
+for pairs of parts: with gradients d that add up to 0 over the parts, and values x of which two have the mean product c, the mean
+square of the sum of d x is the sum over the parts of d^2 (x^2 - c); what the gradients of two items have in common cancels.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from ...moments.signal_model import Gradient, SignalModel, Step, items_of
-from ...moments.statistics import share_above, sign_correlations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,27 +19,23 @@ if TYPE_CHECKING:
     from ...moments.graph import Layer
     from ...moments.statistics import Diffs
 
-OPPOSITE = -1.0  # the correlation of the gradients that a loss over pairs sends into the two halves
+OPPOSITE = -1.0  # the correlation of the gradient of one part with the sum of those of the others
 
 
-def correlation_below(layer: Layer, step: Step, correlation: float) -> float:
-    """The correlation of the gradients of the two halves below a layer; rectifiers of both are not open together."""
-    if not layer.traits.rectifies:
-        return correlation
-    before = step.bottoms[0].pre_activation or step.bottoms[0]
-    part = share_above(before)
-    return correlation * (part + (1 - part) * sign_correlations(before)[1]) if part else correlation
+def correlation_below(model: SignalModel, step: Step, correlation: float) -> float:
+    """The correlation of the gradients of the parts below a layer: a nonlinearity has other slopes in each of them."""
+    return correlation * model.slope_likeness(step)
 
 
-def gradients_of_both(
+def gradients_of_part(
     layer: Layer, model: SignalModel, step: Step, diffs: Sequence[Diffs], correlation: float
 ) -> list[Gradient]:
-    """The gradients of parameters of a layer, summed over it and the one of the other half."""
+    """What a layer adds to the gradients of its parameters, less what cancels in those of the other parts."""
     others = max(1, items_of(layer.bottoms[0]) - 1)
     paired = [
         diff._replace(
-            corr_across_items=diff.corr_across_items + correlation * diff.second_moment / others,
-            corr_across_both=diff.corr_across_both + correlation * diff.corr_within_item / others,
+            corr_across_items=(1 + correlation) * diff.corr_across_items + correlation * diff.second_moment / others,
+            corr_across_both=(1 + correlation) * diff.corr_across_both + correlation * diff.corr_within_item / others,
         )
         for diff in diffs
     ]
@@ -47,6 +43,6 @@ def gradients_of_both(
     return [
         Gradient(0.0, 0.0)
         if correlation == OPPOSITE and "bias" in param.role
-        else Gradient(2 * each.second_moment, math.sqrt(2) * each.mean_abs, each.common * (1 + correlation))
+        else each._replace(common=each.common * (1 + correlation) / 2)
         for param, each in zip(layer.params, gradients, strict=True)
     ]
