@@ -17,6 +17,7 @@ from caffe_lint.simulation.outcome import Outcome  # noqa: E402
 from caffe_lint.simulation.simulating import SPEED, Plan, simulate  # noqa: E402
 from caffe_lint.simulation.training_run import Course, run  # noqa: E402
 from caffe_lint.stability.signal.training import Training, training_of  # noqa: E402
+from caffe_lint.stability.verdict.simulated import Simulated  # noqa: E402
 
 NORMAL = 'data_filler { type: "gaussian" std: 1 }'
 DATA = f'layer {{ name: "d" type: "DummyData" top: "x" dummy_data_param {{ shape {{ dim: 8 dim: 3 dim: 56 dim: 56 }} {NORMAL} }} }}'
@@ -225,6 +226,9 @@ def test_outputs_are_cut_to_multiples_of_the_groups() -> None:
 
 
 def test_a_cut_net_alone_gives_no_high_confidence() -> None:
-    found = Outcome("diverges", p_diverges=0.97)
-    assert (found.unconfirmed().p_diverges or 0) < 0.9
+    found = Outcome("diverges", p_diverges=0.97).unconfirmed()
+    assert (found.p_diverges or 0) < 0.9
+    assert not found.is_confirmed
+    assert not Simulated("diverges", p_diverges=0.85, is_confirmed=False).is_sure
+    assert Simulated("diverges", p_diverges=0.85).is_sure
     assert Outcome("learns", p_diverges=0.02).unconfirmed().p_diverges == 0.02

@@ -39,6 +39,7 @@ def simulated(job: Job, effort: Effort) -> Simulated:
         found.cut,
         found.multiply_adds / max(1, len(found.courses)) / SPEED,
         found.part,
+        found.is_confirmed,
     )
 
 

@@ -33,6 +33,7 @@ class Outcome(NamedTuple):
     `word` is `diverges`, `stalls`, `learns`, `depends on the seed` or `cannot tell`, as `cannot_tell` then explains. `diverging`
     and `stalling` are the numbers of the `courses`, one for each seed, that do. `cut` says what was made smaller, and `assumed`
     what was taken for granted, as noun phrases. `part` is the part of each batch that was simulated.
+    What only a net with smaller images or layers says, and not the static signal of the whole one, is not `is_confirmed`.
     """
 
     word: str
@@ -48,11 +49,13 @@ class Outcome(NamedTuple):
     assumed: tuple[str, ...] = ()
     multiply_adds: int = 0
     part: float = 1.0
+    is_confirmed: bool = True
 
 
     def unconfirmed(self) -> Outcome:
         """The same of a net so much smaller that it alone gives no high confidence in a divergence."""
-        return self if self.p_diverges is None else self._replace(p_diverges=min(self.p_diverges, _UNCONFIRMED))
+        p = min(self.p_diverges, _UNCONFIRMED) if self.p_diverges is not None else None
+        return self._replace(p_diverges=p, is_confirmed=False)
 
 
 def unknown(reason: CannotTell, *, cut: tuple[str, ...] = (), assumed: tuple[str, ...] = (), multiply_adds: int = 0) -> Outcome:

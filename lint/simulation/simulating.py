@@ -209,7 +209,7 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
     def course(sized: Sized, seed: int) -> Course:
         of_data, of_run = _generators(job, plan.content, seed)
         batches = _batches(sized, plan, of_data)
-        return run(sized.cut, solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
+        return run(_with_matrices(sized), solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
 
     # Where the data are not known, the answer must be the same with all that they may be.
     others = {judged([course(each, plan.first_seed)], solver["max_iter"])[0] for each in runs[1:]}
@@ -217,7 +217,8 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
     for seed in range(plan.first_seed, plan.first_seed + affordable):
         courses.append(course(runs[0], seed))
         found = judged(courses, solver["max_iter"])
-        if len(courses) == 1 and not plan.all_seeds and all(map(_is_sure, found[1:3], _SURE)):
+        doubtful = plan.all_seeds or len(courses) > 1 or not all(map(_is_sure, found[1:3], _SURE))
+        if not doubtful and (affordable == 1 or _says_same(runs[0].training, found[0])):
             break
     progress(-1, 0)
     word, diverges, stalls, exploded, stalled = found
@@ -235,8 +236,20 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
     )
 
 
+def _says_same(training: Training, word: str) -> bool:
+    """Whether the static signal says of a training, too, that it diverges or that it does not, as far as it says anything."""
+    return bool(training.basis.unmodelled) or (verdict_of(signal_of(training)).word == "diverges") == (word == "diverges")
+
+
 def _is_sure(probability: float, within: float) -> bool:
     return min(probability, 1 - probability) <= within
+
+
+def _with_matrices(sized: Sized) -> Cut:
+    """What is simulated, with infogain matrices that stand in files: diagonal, with the class weights that are assumed."""
+    weight = sized.training.context.assumed.class_weight
+    losses = {layer.index: weight * sized.cut.losses.get(layer.index, 1.0) for layer in sized.training.basis.matrices}
+    return sized.cut._replace(losses={**sized.cut.losses, **losses}) if losses else sized.cut
 
 
 def _batches(sized: Sized, plan: Plan, draw: Generator) -> Batches:

@@ -116,7 +116,7 @@ class Stability:
         if self.judge is not None:
             found = self.judge.first.verdict
             if self.judge.fails:
-                least = SURE if self.judge.first.word == "diverges" else EVEN
+                least = SURE if self.judge.first.is_sure else EVEN
                 return Verdict("diverges", max(least, found.p_diverges), 0.0)
             return found if found.word != "diverges" else Verdict("learns", 1 - found.p_diverges, 0.0)
         return verdict_over(self.signals)
@@ -369,7 +369,7 @@ class Stability:
         if self.judge is None:
             return confidence_in(probability, self.signal, fate)
         # That it diverges was confirmed by more steps.
-        certain = self.judge.first.word == "diverges" if fate == "diverge" else probability >= SURE
+        certain = self.judge.first.is_sure if fate == "diverge" else probability >= SURE
         return "high" if certain and self.basis.is_known else "medium"
 
     @property

@@ -86,6 +86,7 @@ class Simulated(NamedTuple):
     `word` is `diverges`, `stalls`, `learns`, `depends on the seed` or `cannot tell`, as `cannot_tell` then explains. `diverging`
     is the number of courses that do. `first_layer` is the one that went first, in `first_iteration`. `cut` says what was made
     smaller. `seconds` is the work for one seed, counted in seconds of one usual core, with that `part` of each batch.
+    What only a net with smaller images or layers says, and not the static signal of the whole one, is not `is_confirmed`.
     """
 
     word: str
@@ -99,12 +100,18 @@ class Simulated(NamedTuple):
     cut: tuple[str, ...] = ()
     seconds: float = 0.0
     part: float = 1.0
+    is_confirmed: bool = True
 
     @property
     def verdict(self) -> Verdict:
         """The verdict; what depends on the seed diverges if it mostly does."""
         word = self.word if self.word != DEPENDS else "diverges" if 2 * self.diverging > len(self.courses) else "learns"
         return Verdict(word, self.p_diverges, self.p_stalls)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it diverges with all seeds, and not only because the net was cut."""
+        return self.word == "diverges" and self.is_confirmed
 
     @property
     def largest_norm(self) -> float:
