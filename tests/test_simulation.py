@@ -25,7 +25,7 @@ from caffe_lint.proto.schema import caffe_schema  # noqa: E402
 from caffe_lint.simulation.filling import filled, initial_weights  # noqa: E402
 from caffe_lint.simulation.made_up_data import MadeUpData  # noqa: E402
 from caffe_lint.simulation.operator import CannotSimulate, operator_of  # noqa: E402
-from caffe_lint.simulation.outcome import diverging_score, stalling_score  # noqa: E402
+from caffe_lint.simulation.outcome import diverging_score, judged, stalling_score  # noqa: E402
 from caffe_lint.simulation.tape import Tape  # noqa: E402
 from caffe_lint.simulation.training_run import Course, Iteration, Norms  # noqa: E402
 from caffe_lint.simulation.updating import Updater  # noqa: E402
@@ -352,6 +352,12 @@ def test_one_wrong_batch_among_the_last_five_is_no_explosion() -> None:
     calm = [2.3] * 21
     assert diverging_score(_course([*calm, 2.0, 87.3365, 2.0, 2.0, 2.0])) < diverging_score(_course([*calm, 2.0, *[87.3365] * 4]))
     assert diverging_score(_course([*calm, math.nan])) > diverging_score(_course([*calm, *[87.3365] * 5]))
+
+
+def test_a_net_that_is_all_wrong_from_the_start_and_stays_so_diverges() -> None:
+    wrong = _course([87.3365] * 26, before=87.3365)
+    assert judged([wrong], 150)[0] == "diverges"
+    assert judged([_course([*[87.3365] * 23, 76.4194, 65.5023, 87.3365], before=87.3365)], 150)[0] != "diverges"
 
 
 def test_a_loss_that_runs_to_minus_infinity_explodes() -> None:

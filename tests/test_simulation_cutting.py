@@ -11,6 +11,7 @@ from harness import SOLVER  # noqa: E402
 from caffe_lint.engine.files_in_memory import Files  # noqa: E402
 from caffe_lint.net.job import Job, Nets, SolverFile  # noqa: E402
 from caffe_lint.proto.schema import caffe_schema  # noqa: E402
+from caffe_lint.simulation import simulating  # noqa: E402
 from caffe_lint.simulation.cutting import Cut, agreeing, first_iteration, smaller  # noqa: E402
 from caffe_lint.simulation.made_up_data import MadeUpData  # noqa: E402
 from caffe_lint.simulation.outcome import Outcome  # noqa: E402
@@ -161,6 +162,14 @@ def test_a_net_over_the_budget_is_cut_and_says_so() -> None:
     assert cut.word == free.word
     assert any("layers to 1/" in text for text in cut.cut)
     assert 0 < cut.multiply_adds < free.multiply_adds / 2
+
+
+def test_more_seeds_are_run_where_the_static_signal_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_of(NET.replace('top: "l" }', 'top: "l" loss_weight: 1e12 }'), "clip_gradients: 1e30")
+    for agrees, seeds in ((True, 1), (False, 2)):
+        monkeypatch.setattr(simulating, "_says_same", lambda training, word, agrees=agrees: agrees)
+        found = simulate(job, Plan(steps=5, seeds=2))
+        assert (found.word, len(found.courses)) == ("diverges", seeds)
 
 
 def test_every_seed_is_run_if_asked_for() -> None:

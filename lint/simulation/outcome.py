@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..layers.loss import LARGEST_SOFTMAX_TERM
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import CannotTell
 from .training_run import Course
 
 _UNCONFIRMED = 0.85  # the largest probability of "diverges" that a cut net alone gives: below what counts as high. Set by hand
+_ROUNDING = 1e-3  # of a loss
 _LAST = 5  # losses that are judged, of which all but one must agree: a small batch may be all wrong by chance
 _EXPLODED = 5.0  # times the first loss
 _GROWN = 100.0  # times its first value, from which a layer counts as the one that goes first
@@ -19,6 +21,7 @@ _JUDGED_LENGTH = 150  # iterations over which stalling is judged: those of the t
 DIVERGES = (-1.870, 1.327)
 STALLS = (-1.765, 1.217)
 _CERTAIN_SCORE = 3.0  # of a loss that is not finite
+_ALL_WRONG = 1.5  # the least score if all but one of the last batches are all wrong, at the floor of SoftmaxWithLoss. Set by hand
 _LEAST_SCORE = -math.log(_EXPLODED)  # of a loss that does not rise: how far it falls says no more about explosions
 # What the growth of the norm of all weights, in decades, adds: a net of which nothing is left may have a small loss for a while.
 _OF_WEIGHTS, _MOST_DECADES = 0.3, 4.0
@@ -75,7 +78,9 @@ def diverging_score(course: Course) -> float:
     last = sorted(map(abs, course.losses[-_LAST:]))
     tail = last[1] if len(last) > 1 else last[0]
     score = math.log(max(tail, 1e-6) / (_EXPLODED * max(abs(course.before), 1e-6)))
-    return min(max(score, _LEAST_SCORE), _CERTAIN_SCORE) + grown
+    at_floor = sum(abs(loss - LARGEST_SOFTMAX_TERM) < _ROUNDING for loss in last)
+    least = _ALL_WRONG if at_floor >= _LAST - 1 else _LEAST_SCORE
+    return min(max(score, least), _CERTAIN_SCORE) + grown
 
 
 def _growth_of_weights(course: Course) -> float:

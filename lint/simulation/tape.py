@@ -50,7 +50,7 @@ def left_out(net: Net) -> set[Layer]:
         try:
             known = is_fed(layer) or operator_class(layer) is not None
         except CannotSimulate:
-            if layer in needed:
+            if layer in needed or layer.in_place:
                 raise
             known = False
         if not known or not unknown.isdisjoint(layer.bottoms):
