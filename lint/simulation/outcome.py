@@ -18,15 +18,15 @@ _GROWN = 100.0  # times its first value, from which a layer counts as the one th
 _JUDGED_LENGTH = 150  # iterations over which stalling is judged: those of the trainings that the curves below are fitted on
 
 # The probabilities: logistic curves of one number each, by benchmarks/simulate_judge.py --fit.
-DIVERGES = (-1.870, 1.327)
-STALLS = (-1.765, 1.217)
+DIVERGES = (-1.984, 1.395)
+STALLS = (-1.809, 1.376)
 _CERTAIN_SCORE = 3.0  # of a loss that is not finite
 _ALL_WRONG = 1.5  # the least score if all but one of the last batches are all wrong, at the floor of SoftmaxWithLoss. Set by hand
 _LEAST_SCORE = -math.log(_EXPLODED)  # of a loss that does not rise: how far it falls says no more about explosions
 # What the growth of the norm of all weights, in decades, adds: a net of which nothing is left may have a small loss for a while.
 _OF_WEIGHTS, _MOST_DECADES = 0.3, 4.0
-_LEAST_DROP, _MOST_DROP = 1e-5, 1.0
-_RISES = 0.8  # what a loss that rises adds to the score of one that falls by as much: it moves, and may yet fall. Set by hand
+_LEAST_DROP, _MOST_DROP = 1e-3, 1.0  # smaller ones are lost among the differences of batches
+_RISES = 0.4  # what a loss that rises adds to the score of one that falls by as much: it moves, and may yet fall. Set by hand
 _OF_LEVEL, _MOST_LEVEL = 1.5, 1.5  # what the logarithm of the loss after the last step over that before the first adds
 
 
