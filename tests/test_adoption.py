@@ -82,7 +82,69 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert {name: (folder / name).read_text() for name in files} == before
     assert all(f"{name} is there and stays as it is" in done.stdout for name in files)
-    assert "entry: caffe-lint --with-solvers" in done.stdout  # what to add by hand
+    assert "add to" not in done.stdout  # all three are complete
+
+
+def test_init_says_what_to_add_to_files_that_are_there(tmp_path: Path) -> None:
+    folder = repository(tmp_path)
+    mine = {
+        ".pre-commit-config.yaml": "# caffe-lint comes later\nrepos:   # ours\n- repo: local\n  hooks: []\n",
+        "pyproject.toml": '[tool.caffe-lint]  # ours\nfail-on = "error"\n',
+    }
+    for name, text in mine.items():
+        (folder / name).write_text(text)
+    for _ in range(2):  # as long as nothing was added
+        done = run(folder, "init")
+        assert done.returncode == 0
+        assert {name: (folder / name).read_text() for name in mine} == mine
+        assert 'add to it:\n  baseline = "caffe-lint.baseline.json"' in done.stdout
+        assert "add to its `repos`:\n  - repo: local" in done.stdout
+    assert not (folder / "caffe-lint.toml").exists()
+    (folder / "pyproject.toml").write_text(f'{mine["pyproject.toml"]}baseline = "caffe-lint.baseline.json"\n')
+    (folder / ".pre-commit-config.yaml").write_text("repos:\n- repo: ../caffe-lint\n  hooks: [{id: x}]\n- hooks:\n  - id: caffe-lint\n")
+    assert "add to" not in run(folder, "init").stdout
+
+
+def test_init_without_a_repository_writes_to_the_folder_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "jobs" / "one").mkdir(parents=True)
+    (tmp_path / "jobs" / "one" / "net.prototxt").write_text(NET)
+    done = run(tmp_path, "init", "jobs/one")
+    assert done.returncode == 0
+    assert {path.name for path in (tmp_path / "jobs" / "one").iterdir()} == {
+        "net.prototxt", "caffe-lint.toml", "caffe-lint.baseline.json",
+    }  # fmt: skip
+    assert {path.name for path in tmp_path.iterdir()} == {"jobs"}
+    assert "wrote jobs/one/caffe-lint.toml" in done.stdout
+
+
+def test_init_where_there_is_nothing_to_check_says_so(tmp_path: Path) -> None:
+    done = run(tmp_path, "init")
+    assert done.returncode == 0
+    assert "no Caffe solver or net found" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["caffe-lint.toml", "pyproject.toml"])
+def test_init_with_a_broken_configuration_writes_nothing(tmp_path: Path, name: str) -> None:
+    folder = repository(tmp_path)
+    (folder / name).write_text("[tool.caffe-lint]\nfail-on = 3\n" if name == "pyproject.toml" else "fail-on = 3\n")
+    done = run(folder, "init")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not (folder / ".pre-commit-config.yaml").exists()
+    assert not (folder / "caffe-lint.baseline.json").exists()
+
+
+def test_init_where_nothing_may_be_written_says_so(tmp_path: Path) -> None:
+    folder = repository(tmp_path)
+    folder.chmod(0o555)
+    try:
+        if os.access(folder, os.W_OK):
+            pytest.skip("this user may write everywhere")
+        done = run(folder, "init")
+    finally:
+        folder.chmod(0o755)
+    assert done.returncode == 2
+    assert "caffe-lint.baseline.json: " in done.stderr
+    assert not (folder / ".pre-commit-config.yaml").exists()
 
 
 def test_init_takes_a_pyproject_for_a_configuration_and_writes_no_hook_without_git(tmp_path: Path) -> None:

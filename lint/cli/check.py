@@ -195,6 +195,8 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         patched = allowed
         errors += refused
     if options.settings.write_baseline:
+        if not checked.units and not errors and not notes:
+            notes.append("no Caffe solver or net found")
         notes.append(_record(session, checked, options.settings.write_baseline))
         failed = False
     elif options.diff:

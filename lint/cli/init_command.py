@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 
 import click
 
+from ..api import Session
 from ..settings.in_force import CommandLine
 from ..settings.nearest_files import find_config
 from ..source.errors import InputError
-from ..source.files import shown
-from ..source.repository_files import search_root
+from ..source.files import repository_root, shown
+from ..source.opener import MAX_SETTINGS, read_regular
 from .check import Options, check
 from .console import EXIT_CLEAN, EXIT_FAILED, complain, print_text, write_output
 from .help_groups import GroupedCommand
@@ -38,6 +40,8 @@ repos:
         files: '\\.(prototxt|pbtxt|txtpb)$|\\.prototxt\\.txt$'
         require_serial: true
 """
+# A line of a configuration of pre-commit that names a hook of caffe-lint, ours or that of a repository.
+_RUNS_IT = re.compile(rb"^[ \t]*(?:-[ \t]+)?(?:id|entry):[ \t]*['\"]?(?:\S*/)?caffe-lint\b", re.MULTILINE)
 
 
 @click.command(cls=GroupedCommand, short_help="Set up a repository: configuration, baseline, and a hook for commits.")
@@ -50,7 +54,7 @@ def init(folder: str) -> int:
     """
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
-    root = search_root(os.path.join(folder, CONFIG))
+    root = repository_root(os.path.abspath(folder)) or os.path.abspath(folder)
     baseline, config, hook = (shown(os.path.join(root, name)) for name in (BASELINE, CONFIG, HOOK))
     found = find_config(root)
     own = shown(found) if found is not None and os.path.dirname(found) == root else None
@@ -61,14 +65,13 @@ def init(folder: str) -> int:
     if own is None:
         _write(config, CONFIG_TEXT)
     else:
-        _is_there(own, f'add to it, if it names no baseline:\n  baseline = "{BASELINE}"')
+        names_one = "baseline" in Session().settings.explained(root).origins
+        _is_there(own, "" if names_one else f'add to it:\n  baseline = "{BASELINE}"')
     if not os.path.lexists(os.path.join(root, ".git")):
         print_text("no hook: this is no git repository\n")
     elif os.path.lexists(hook):
-        _is_there(
-            hook,
-            f"add to its `repos`, unless caffe-lint is among them:\n{HOOK_TEXT.partition(chr(10))[2]}".rstrip("\n"),
-        )
+        runs_it = _RUNS_IT.search(read_regular(hook, MAX_SETTINGS)) is not None
+        _is_there(hook, "" if runs_it else f"add to its `repos`:\n{HOOK_TEXT.partition(chr(10))[2]}".rstrip("\n"))
     else:
         _write(hook, HOOK_TEXT)
         print_text("next: commit these files, and run `pre-commit install` (pip install pre-commit) in each clone\n")
