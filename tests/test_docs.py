@@ -62,6 +62,13 @@ def test_every_rule_is_listed_and_no_other() -> None:
     assert rows == {code: rule.name for code, rule in all_rules().items()}
 
 
+def test_the_number_of_forks_is_that_of_the_table() -> None:
+    lines = (CHECKOUT / "proto" / "dialects.tsv").read_text(encoding="utf-8").splitlines()
+    number = sum(bool(line) and not line.startswith("#") for line in lines) - 1  # the first is BVLC's
+    for name in ("README.md", "CHANGELOG.md"):
+        assert re.findall(r"(\d+)\s+forks", (CHECKOUT / name).read_text(encoding="utf-8")) == [str(number)], name
+
+
 def test_every_command_is_explained() -> None:
     text = (CHECKOUT / "docs" / "usage.md").read_text(encoding="utf-8")
     for command in COMMANDS:
