@@ -164,13 +164,14 @@ class MessageType:
     which are never set.
     """
 
-    __slots__ = ("_by_dialect", "_schema", "fields", "name", "readable", "required")
+    __slots__ = ("_by_dialect", "_of_forks", "_schema", "fields", "name", "readable", "required")
 
     def __init__(self, schema: Schema, name: str, lines: list[str]) -> None:
         self._schema = schema
         self.name = name
         self.fields: dict[str, FieldType] = {}
         self._by_dialect: dict[str, dict[str, FieldType]] = {}
+        self._of_forks: frozenset[str] | None = None
         required = []
         for line in lines:
             field_name = line.split("\t", 2)[1]
@@ -189,6 +190,13 @@ class MessageType:
 
     def __reduce__(self) -> tuple[object, ...]:
         return Schema.message, (self._schema, self.name)
+
+    @property
+    def of_forks(self) -> frozenset[str]:
+        """The names of the fields that only forks have."""
+        if self._of_forks is None:
+            self._of_forks = frozenset(name for name, field in self.fields.items() if field.dialects)
+        return self._of_forks
 
     def fields_in(self, dialect: str) -> dict[str, FieldType]:
         """Return the fields by name, each in the form of a dialect."""

@@ -213,14 +213,13 @@ class LayerType(NamedTuple):
         """Whether the layer has a field of a fork whose effect on shapes is unknown."""
         if self.fork_fields is None:
             return False
+        own = layer.message.type.of_forks  # a type of the fork itself
         for name, entries in layer.message.entries.items():
             param = entries[0][0]
-            if name in _WITHOUT_SHAPES or isinstance(param, (str, float, int)):
+            if isinstance(param, (str, float, int)) or name in _WITHOUT_SHAPES or name in own:
                 continue
-            fields = param.type.fields
-            if layer.message.type.fields[name].dialects:
-                continue  # a type of the fork itself
-            if any(fields[written].dialects and written not in self.fork_fields for written in param.entries):
+            of_forks = param.type.of_forks
+            if not of_forks.isdisjoint(param.entries) and not of_forks.intersection(param.entries) <= self.fork_fields:
                 return True
         return False
 

@@ -35,8 +35,9 @@ def mark_backward(net: Net) -> None:
     wanted: set[Blob] = set()  # the blobs whose gradient a reader computes
     for layer in reversed(net.layers):
         index = layer.index
-        contributes = any(layer.loss_weights) or not under_loss.isdisjoint(layer.tops)
-        used = any(layer.loss_weights) or any(not blob.consumers or blob in wanted for blob in layer.tops)
+        is_loss = any(layer.loss_weights)
+        contributes = is_loss or not under_loss.isdisjoint(layer.tops)
+        used = is_loss or any(not blob.consumers or blob in wanted for blob in layer.tops)
         if not contributes or not used:
             runs[index] = False
             bottoms[index] = [False] * len(layer.bottoms)

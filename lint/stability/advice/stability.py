@@ -16,7 +16,6 @@ from ..signal.basis import DESCRIBE_DATA, NO_GRADIENT, Basis, CannotTell, obstac
 from ..signal.features import LEAST_PROGRESS, Signal, Trial, counterpart, signal_of
 from ..signal.training import Training, training_of
 from ..verdict.reasons import LARGE_INPUT, Reason, blank_statistics, loss_gradient_norms, reasons
-from ..verdict.simulated import FOR_VERDICT, Simulated
 from ..verdict.verdict import (
     CANNOT_TELL,
     EVEN,
@@ -31,14 +30,14 @@ from ..verdict.verdict import (
 )
 from ..verdict.verdict_table import DIVERGES, STALLS
 from .clip_bound import ClipBound, clip_bound
-from .default_repair import doubt, doubt_after_trial
 from .repair import Repair, repair, vanishing_weights
 from .safety import risk
-from .trying import BUDGET, SimulationJudge, rate_that_learns, simulated_repair
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer, Param
     from ...net.job import Job
+    from ..verdict.simulated import Simulated
+    from .trying import SimulationJudge
 
 SURE = 0.9  # the probability of what is certain: to diverge with all seeds, and with more steps as well; to stall from there on
 ALIKE = 1.2  # the ratio up to which two growth factors count as the same; set by hand
@@ -98,6 +97,8 @@ class Stability:
         """What became of it when it was simulated on arrays; None if that was not asked for."""
         if self._job is None or self._job.simulate is None:
             return None
+        from ..verdict.simulated import FOR_VERDICT  # only if simulations are asked for
+
         found: Simulated = self._job.simulate(self._job, FOR_VERDICT)
         return found
 
@@ -108,6 +109,8 @@ class Stability:
         if first is None or first.cannot_tell is not None or self._job is None:
             return None
         suspected = min(map(risk, self.signals)) >= EVEN
+        from .trying import SimulationJudge  # only if simulations are asked for
+
         return SimulationJudge(self._job, self.signal, first, suspected=suspected)
 
     @cached_property
@@ -192,12 +195,16 @@ class Stability:
         by_risk = sorted(self.signals, key=risk)
         other = None if self.basis.is_known else by_risk[-1]
         if self.judge is not None:
+            from .trying import simulated_repair  # only if simulations are asked for
+
             return simulated_repair(self.judge, other)
         return repair(by_risk[0], other).for_net(self.signal.training.net)
 
     @cached_property
     def doubt(self) -> str:
         """Why the repair is no default fix, as a clause; empty if it is one."""
+        from .default_repair import doubt, doubt_after_trial  # only if a repair is offered
+
         if self.judge is not None:
             return doubt_after_trial(self.judge, self.repair)
         return doubt(self.signals, self.verdict, self.repair)
@@ -206,6 +213,8 @@ class Stability:
     def no_change(self) -> str:
         """Why there is no repair, as a sentence."""
         if self.judge is not None and self.judge.ran_out:
+            from .trying import BUDGET  # only if simulations are asked for
+
             return f"No change was found that makes it learn: trying them takes more than {BUDGET:g} s of work."
         return (
             "No single change of a loss weight, clip_gradients, base_lr, fillers or the scale of inputs makes it learn."
@@ -282,6 +291,8 @@ class Stability:
     def faster_rate(self) -> tuple[float, Verdict] | None:
         """The smallest power of ten by which a higher learning rate makes a stalled training learn, and the verdict then."""
         if self.judge is not None:
+            from .trying import rate_that_learns  # only if simulations are asked for
+
             return rate_that_learns(self.judge, self.DECADES)
         for decade in range(1, self.DECADES + 1):
             tried = [judge_trial(signal, Trial(rate=10.0**decade)) for signal in self.signals]
