@@ -165,7 +165,8 @@ def test_a_half_typed_layer_costs_little_more_than_a_whole_net(tmp_path: Path, m
     before, after = NET + "".join(layers[:20]), "".join(layers[20:])
     press((before + after).encode())  # imports, and what is computed once
     whole = press((before + TYPED + after).encode())
-    for text in [*being_typed(before, after)][5::40]:
+    misspelled = (before + TYPED.replace("kernel_size", "kernal_size") + after).encode()
+    for text in [misspelled, *[*being_typed(before, after)][5::40]]:
         assert press(text) <= 1.6 * whole, text[len(before) :][: len(TYPED)]
 
 

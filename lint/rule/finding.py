@@ -54,6 +54,11 @@ class Hit(NamedTuple):
     confidence: str = ""
     guess: Fix | None = None
 
+    @property
+    def has_fix(self) -> bool:
+        """Whether it has a fix, if only a guess."""
+        return self.fix is not None or self.guess is not None
+
 
 class Cause(NamedTuple):
     """A finding that explains others, by its code and place."""

@@ -8,7 +8,6 @@ from ...fixes.unreadable_text import repairs
 from ...proto.named_tuple import NamedTuple
 from ...proto.tree import Problem
 from ...rule.finding import Hit
-from ...rule.guesses import tried
 from ...source.files import SourceFile
 
 # The rule that reports each kind of problem. Kinds that are not listed belong to E101.
@@ -65,13 +64,6 @@ def problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
     return found
 
 
-def tried_problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
-    """Return what a rule reports that says something else where there is no fix: problems without guesses."""
-    found = problems_of(file, code)
-    hits = tried(each.hit for each in found)
-    return [each._replace(hit=hit._replace(guess=None)) for each, hit in zip(found, hits, strict=True)]
-
-
 def each_problem(file: SourceFile, code: str) -> Iterator[Hit]:
     """Yield one finding for each problem that a rule reports."""
     return (found.hit for found in problems_of(file, code))
@@ -82,7 +74,7 @@ def once(found: Iterable[tuple[Hit, Problem]]) -> Iterator[Hit]:
     alike: dict[str, list[Hit]] = {}
     for hit, problem in found:
         alike.setdefault(
-            problem.message if hit.fix is None else f"{problem.message} {problem.start}", []
+            f"{problem.message} {problem.start}" if hit.has_fix else problem.message, []
         ).append(hit)
     for hits in alike.values():
         count = f" It occurs {len(hits)} times in this file." if len(hits) > 1 else ""

@@ -13,7 +13,7 @@ from ...proto.tree import Problem
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.files import SourceFile
-from .problems_of_text import FoundProblem, once, problems_of, tried_problems_of
+from .problems_of_text import FoundProblem, once, problems_of
 
 
 @rule("E110", "unknown-field", subject="file", severity="error", fixes="safe, unsafe")
@@ -60,23 +60,23 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     yield from _v1_rates(file)
     syntax = sorted(problem.start for problem in file.tree.problems if problem.kind == "syntax")
     found = [
-        (hit._replace(fix=None) if _follows_one_of(syntax, file, problem) else hit, problem)
-        for hit, problem in tried_problems_of(file, "E110")
+        (hit._replace(fix=None, guess=None) if _follows_one_of(syntax, file, problem) else hit, problem)
+        for hit, problem in problems_of(file, "E110")
         if not _is_v1_rate(file, problem)
     ]
     custom = {id(layer.block) for layer in _custom_layers(file)} if found else ()
     for hit in once(found):
         hit = _as_far_as_known(file, hit)
         message = message_at(file.message, *hit.span)
-        if hit.fix is None and id(message.block) in custom and file.source[slice(*hit.span)].endswith(b"_param"):
+        if not hit.has_fix and id(message.block) in custom and file.source[slice(*hit.span)].endswith(b"_param"):
             reason = "The layer is of a type that no known Caffe has, and so are its settings."
             yield hit._replace(severity="advice", reason=reason)
             continue
         known = MISNOMERS.get(message.type.name, {})
         name = known.get(file.tree.source[hit.span[0] : hit.span[1]].decode("utf-8", "replace"))
-        if name is not None and hit.fix is None:
+        if name is not None and not hit.has_fix:
             yield hit._replace(message=f"{hit.message}; Caffe calls it '{name}'")
-        elif hit.fix is None and file.schema.base is None:  # there is a base if --proto was given
+        elif not hit.has_fix and file.schema.base is None:  # there is a base if --proto was given
             yield hit._replace(reason=f"{hit.reason} If your Caffe has this field, pass its caffe.proto with --proto.")
         else:
             yield hit
@@ -115,8 +115,8 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
     `ConsumeFieldValue` in protobuf's text_format.cc.
     """
     for hit in once(
-        (found.hit._replace(fix=None, severity="advice") if _is_custom_v1_type(file, found) else found.hit, found.problem)
-        for found in tried_problems_of(file, "E112")
+        (found.hit._replace(fix=None, guess=None, severity="advice") if _is_custom_v1_type(file, found) else found.hit, found.problem)
+        for found in problems_of(file, "E112")
     ):
         yield _as_far_as_known(file, hit)
 
@@ -158,7 +158,7 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
     """
     asked = file.asked_dialect is not None
     reason = "" if asked else "No single known Caffe has everything that this file uses."
-    for hit in once(tried_problems_of(file, "E115")):
+    for hit in once(problems_of(file, "E115")):
         yield hit._replace(severity="error") if asked else hit._replace(severity="advice", reason=reason)
 
 
@@ -194,8 +194,8 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     `LayerRegistry::CreateLayer` in layer_factory.hpp. The known types: `proto/layer_types.tsv`.
     """
     misspelled, custom = [], []
-    for hit, problem in tried_problems_of(file, "E116"):
-        if hit.fix is not None:
+    for hit, problem in problems_of(file, "E116"):
+        if hit.has_fix:
             misspelled.append(hit)
         else:
             custom.append((hit, problem))
@@ -207,14 +207,14 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
 
 def _custom_layers(file: SourceFile) -> list[Message]:
     """The layers whose type no known Caffe has, and which is no misspelled one."""
-    current = [problem for hit, problem in tried_problems_of(file, "E116") if hit.fix is None]
-    old = [found.problem for found in tried_problems_of(file, "E112") if _is_custom_v1_type(file, found)]
+    current = [problem for hit, problem in problems_of(file, "E116") if not hit.has_fix]
+    old = [found.problem for found in problems_of(file, "E112") if _is_custom_v1_type(file, found)]
     return [message_at(file.message, problem.start, problem.end) for problem in (*current, *old)]
 
 
 def _is_custom_v1_type(file: SourceFile, found: FoundProblem) -> bool:
     """Whether the type of a V1 layer is one that no known Caffe has, rather than a misspelled one."""
-    if found.hit.fix is not None and found.problem.safe:
+    if found.hit.has_fix and found.problem.safe:
         return False
     return message_at(file.message, *found.hit.span).type.name == "V1LayerParameter"
 
