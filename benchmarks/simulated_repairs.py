@@ -1,7 +1,7 @@
 """What `--fix --simulate` makes of trainings that diverge, and of healthy ones, judged by simulations that it has not seen.
 
 Run: nice -n 15 python benchmarks/simulated_repairs.py [--save FILE] [--table FILE] [--only OUTCOME] [--every N] [--offset K]
-     [../shared/divergence]
+     [--most-work SECONDS] [../shared/divergence]
 
 Of each set-up of `divergence/dev` (`learning.py` says what *learns* and *repairable* mean): what is said of it, what the default
 fixes write, and what becomes of it then. That is judged over 100 steps with batches of 12, and with seeds and made-up data that no
@@ -10,6 +10,7 @@ gradient reaches, or if with two of three seeds the mean loss of the last tenth 
 What is left as it is and then does not learn is a refusal, counted by its cause.
 
 The set-ups come in random order, always the same, so that any part of them is a sample: --every 2 takes a half, --offset 1 the other.
+--most-work takes those of which 25 steps are at most so much work, in seconds of one usual core: all take hours.
 A line is printed as each is done. --save keeps the rows and goes on with those of an earlier run; --table writes all set-ups.
 """
 
@@ -38,7 +39,7 @@ from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.net.job import Job
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.settings.settings import Settings
-from caffe_lint.simulation.simulating import Plan, simulate
+from caffe_lint.simulation.simulating import SPEED, Plan, planned, simulate
 from caffe_lint.stability.verdict.simulated import LEARNS, trivial_loss
 
 Row = dict[str, Any]
@@ -57,13 +58,17 @@ def main() -> None:
     parser.add_argument("--only", choices=OUTCOMES)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="one of N set-ups")
     parser.add_argument("--offset", type=int, default=0, metavar="K", help="which of the N")
+    parser.add_argument("--most-work", type=float, default=math.inf, metavar="SECONDS", help="leave larger set-ups out")
     options = parser.parse_args()
     root = Path(options.root)
     if not (root / "rescues.tsv").is_file():
         print(f"{root} is not there: no set-ups")
         return
     rows = []
-    for row in _rows(root, options.save, options.only, options.every, options.offset):
+    wanted = (
+        set_up for set_up in _wanted(root, options.only, options.every, options.offset) if work_of(set_up) <= options.most_work
+    )
+    for row in _rows(root, options.save, wanted):
         rows.append(row)
         print(_line(row), flush=True)
     if options.table is not None:
@@ -71,12 +76,12 @@ def main() -> None:
     _report(rows)
 
 
-def _rows(root: Path, save: Path | None, only: str | None, every: int, offset: int) -> Iterator[Row]:
+def _rows(root: Path, save: Path | None, wanted: Iterable[SetUp]) -> Iterator[Row]:
     facts = read_facts(str(root / "data.json"))
     kept = [json.loads(line) for line in save.read_text().splitlines()] if save is not None and save.exists() else []
     yield from kept
     known = {row["name"] for row in kept}
-    for set_up in _wanted(root, only, every, offset):
+    for set_up in wanted:
         if set_up.name in known:
             continue
         row = _judged(set_up, facts)
@@ -97,6 +102,13 @@ def _wanted(root: Path, only: str | None, every: int, offset: int) -> Iterator[S
         set_up = next(set_ups(root, slice(number, number + 1)))
         if only in (None, outcome_of(set_up)) and set_up.label != "fatal":
             yield set_up
+
+
+def work_of(set_up: SetUp) -> float:
+    """The seconds of one usual core that 25 steps are."""
+    files, facts = Files(caffe_schema(), "bvlc"), set_up.signal.training.net.built_with.facts
+    found = planned(read_job(set_up.folder, files, facts), Plan(budget=1e6))
+    return found[0].work / SPEED if isinstance(found, list) else math.inf
 
 
 def _judged(set_up: SetUp, facts: DataFacts) -> Row:
