@@ -225,6 +225,25 @@ def test_all_results_are_frozen() -> None:
         found.sizes["a", "b"] = 1.0  # type: ignore[index]
 
 
+def test_paths_alone_are_checked_through_the_api_without_a_library_or_what_other_calls_need(tmp_path: Path) -> None:
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    (tmp_path / "net.prototxt").write_text(NET)
+    code = (
+        "import os, sys; sys.argv = ['caffe-lint', 'solver.prototxt']\n"
+        "def leave(status):\n"
+        "    sys.stderr.write(' '.join(sorted(sys.modules)))\n"
+        "os._exit = leave\n"
+        "from caffe_lint.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert "caffe_lint.api" in loaded
+    others = {"click", "google.protobuf", "jinja2", "numpy", "json", "caffe_lint.cli.from_options", "caffe_lint.cli.commands"}
+    others |= {f"caffe_lint.engine.{name}" for name in ("opening", "diagnosis", "log_fixing", "data_probe", "data_check", "writing")}
+    others |= {"caffe_lint.net.costs", "caffe_lint.training_log.log_reader", "caffe_lint.report.view", "caffe_lint.source.disk_caches"}
+    assert loaded & others == set()
+
+
 def test_checking_loads_no_library_and_prints_nothing() -> None:
     code = (
         "import sys, caffe_lint.api as api\n"

@@ -526,7 +526,9 @@ def test_ctrl_c_reports_what_was_read(folder: Path, jobs: str) -> None:
     (folder / "slow.py").write_text(SLOW)
     command = [sys.executable, "slow.py", "inputs", "net.prototxt", "--output-format", "concise", "-j", jobs]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(4)
+        while not (folder / "began").exists() and process.poll() is None:
+            time.sleep(0.1)
+        time.sleep(1)  # for the first chunk
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -541,6 +543,7 @@ import time
 from caffe_lint.data import records
 
 def slowly(content, look_at=records.look_at):
+    open("began", "a").close()
     time.sleep(0.1)
     return look_at(content)
 
