@@ -64,6 +64,20 @@ def test_a_rate_of_almost_nothing_stalls(tmp_path: Path) -> None:
     assert found["p_stalls"] > 0.5
 
 
+def test_a_net_of_dead_units_stalls_though_its_bias_learns_the_mean(tmp_path: Path) -> None:
+    net = REGRESSION.replace("value: 0", "value: 5")
+    dead = 'inner_product_param { num_output: 4 weight_filler { type: "xavier" } bias_filler { type: "constant" value: -1e4 } }'
+    layers = (
+        f'layer {{ name: "ip" type: "InnerProduct" bottom: "data" top: "ip" {dead} }}\n'
+        'layer { name: "relu" type: "ReLU" bottom: "ip" top: "ip" }\n'
+    )
+    place = net.index('layer {\n  name: "score"')
+    found = as_json(tmp_path, net=net[:place] + layers + net[place:].replace('bottom: "data"', 'bottom: "ip"'))
+    assert found["losses"][-1] < 0.5 * found["losses"][0]
+    assert found["verdict"] == "stalls"
+    assert found["p_stalls"] > 0.9
+
+
 def test_json_has_the_same_keys_whatever_is_said(tmp_path: Path) -> None:
     learns, refused = (
         as_json(tmp_path),

@@ -44,7 +44,8 @@ class Output(NamedTuple):
 class Iteration(NamedTuple):
     """An iteration: its loss, taken before the update, its rate, and what debug_info prints in each of its passes.
 
-    `clipping` has the norm of the gradients and the factor, if they were clipped.
+    `clipping` has the norm of the gradients and the factor, if they were clipped. `is_dead` says that biases have a gradient, but
+    no weight has one: units no longer answer to the data, and outputs are constant.
     """
 
     loss: float
@@ -52,6 +53,7 @@ class Iteration(NamedTuple):
     outputs: tuple[Output, ...]
     passes: tuple[tuple[list[DebugLine], list[DebugLine], Norms], ...]
     clipping: tuple[float, float] | None
+    is_dead: bool = False
 
 
 class Course(NamedTuple):
@@ -71,6 +73,11 @@ class Course(NamedTuple):
     def is_finite(self) -> bool:
         """Whether no loss is NaN or infinite."""
         return all(map(math.isfinite, self.losses))
+
+    @property
+    def ends_dead(self) -> bool:
+        """Whether in the last iteration no weight has a gradient, but biases have: only constants are learned from there on."""
+        return bool(self.iterations) and self.iterations[-1].is_dead
 
 
 Batches = Callable[[], Mapping["Blob", Array]]
@@ -170,9 +177,18 @@ def _step(
         for gradient in tape.gradients.values():
             gradient *= np.float32(updater.iter_size / passed)
     outputs = tuple(_outputs(tape)) if passes else ()
+    is_dead = _is_dead(tape.gradients)
     clipping = updater.clipped(tape.gradients)
     updater.update(tape.weights, tape.gradients, rate, number)
-    return Iteration(loss, rate, outputs, tuple(passes), clipping)
+    return Iteration(loss, rate, outputs, tuple(passes), clipping, is_dead)
+
+
+def _is_dead(gradients: Mapping[Param, Array]) -> bool:
+    """Whether the gradients of all weights are exactly 0, and that of a bias is not."""
+    answers = {param.role: False for param in gradients}
+    for param, gradient in gradients.items():
+        answers[param.role] = answers[param.role] or bool(gradient.any())
+    return answers.pop("bias", False) and bool(answers) and not any(answers.values())
 
 
 def _outputs(tape: Tape) -> list[Output]:
