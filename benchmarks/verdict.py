@@ -1,6 +1,6 @@
 """How good the verdict is: every family of set-ups judged by what was learned from the others.
 
-Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [--confidence] [-v] [../shared/divergence]
+Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [--confidence] [--simulated] [-v] [../shared/divergence]
 
 Prints, for "diverges" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
 family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--robust` also
@@ -12,6 +12,11 @@ ended lower than it began: as strong as that, and not a hundred times stronger. 
 which probability, and how often that is right, leaving one family out at a time: the verdict is certain from the least
 probability on from which it is right in 90 % of cases. The last rows hold how often a training that is said to diverge does not
 learn as it is (`learning.py`), by the kind of solver: where that is at least 90 % of many, a repair is a default fix.
+
+`--simulated` asks the same of the trainings of `random_trainings.py` that `simulated_labels.py` has simulated, of other families and
+many more: how well the verdict says what becomes of them, and how well one does that is fitted to them, or to both; what
+each is worth on the real ones; and how often what is said with some probability happens (reliability). Whatever is judged, its family
+had no part in the fit. `--write` writes that as well. `benchmarks/simulated_labels.py` makes more of them.
 """
 
 from __future__ import annotations
@@ -20,17 +25,21 @@ import csv
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from learning import SetUp, set_ups
+from random_trainings import job_of_training
+from simulated_labels import LABELS, labelled
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from caffe_lint.stability.advice.limits import limits
-from caffe_lint.stability.signal.features import Signal, Trial, signal_with
+from caffe_lint.stability.signal.basis import obstacle
+from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signal_with
+from caffe_lint.stability.signal.training import Training, training_of
 from caffe_lint.stability.verdict.verdict import DIVERGES_SIGNS, EVEN, RISKY, STALLS_SIGNS, logistic
 
 RIDGE = 1.0  # of the regression on standardised features; set by hand, keeps coefficients of rare outcomes small
@@ -38,6 +47,8 @@ ROUNDS = 100  # of Newton's method at most
 TABLE = Path(__file__).parent.parent / "lint" / "stability" / "verdict" / "verdict_table.py"
 PAGE = Path(__file__).parent.parent / "docs" / "signal.md"
 PRECISION = 0.9  # of what people are told
+CLAIMS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.85, 0.95, 1.0)  # the steps of the table of reliability
+NORMAL_95 = 1.96  # half the width of a 95 % interval, in standard deviations
 FATES = {"diverge": "diverges", "stall": "stalls"}
 
 
@@ -62,36 +73,51 @@ def threshold(rates: Sequence[float], outcomes: Sequence[bool]) -> float:
     return max([*rates, math.inf], key=lambda t: sum((r >= t) == o for r, o in zip(rates, outcomes, strict=True)))
 
 
-def fit(rows: Sequence[Mapping[str, float]], outcomes: Sequence[bool], signs: Mapping[str, int]) -> dict[str, float]:
-    """The coefficients of a logistic regression on some features; those of the wrong sign are left out."""
+def fit(
+    rows: Sequence[Mapping[str, float]], outcomes: Sequence[float], signs: Mapping[str, int], weights: Sequence[float]
+) -> dict[str, float]:
+    """The coefficients of a logistic regression on some features; those of the wrong sign are left out.
+
+    An outcome is the share of the seeds with which it comes about, and a weight what a training counts for.
+    """
     names = list(signs)
     while True:
-        found = _fit(rows, outcomes, names)
+        found = _fit(rows, outcomes, names, weights)
         wrong = [name for name in names if signs[name] and found[name] * signs[name] < 0]
         if not wrong:
             return found
         names.remove(min(wrong, key=lambda name: found[name] * signs[name]))
 
 
-def _fit(rows: Sequence[Mapping[str, float]], outcomes: Sequence[bool], names: Sequence[str]) -> dict[str, float]:
-    """Logistic regression on standardised features with a ridge."""
+def _fit(
+    rows: Sequence[Mapping[str, float]], outcomes: Sequence[float], names: Sequence[str], weights: Sequence[float]
+) -> dict[str, float]:
+    """Logistic regression on standardised features with a ridge; what depends on the seed counts as both."""
     scaler = StandardScaler()
     table = scaler.fit_transform([[row[name] for name in names] for row in rows])
-    model = LogisticRegression(C=1 / RIDGE, solver="newton-cholesky", tol=1e-10, max_iter=ROUNDS).fit(table, outcomes)
-    weights = model.coef_[0] / scaler.scale_
-    found = {name: float(weight) for name, weight in zip(names, weights, strict=True)}
-    found[""] = float(model.intercept_[0] - weights @ scaler.mean_)
+    twice = [*table, *table]
+    answers = [True] * len(table) + [False] * len(table)
+    counts = [w * p for w, p in zip(weights, outcomes, strict=True)] + [
+        w * (1 - p) for w, p in zip(weights, outcomes, strict=True)
+    ]
+    model = LogisticRegression(C=1 / RIDGE, solver="newton-cholesky", tol=1e-10, max_iter=ROUNDS)
+    model.fit(twice, answers, sample_weight=counts)
+    slopes = model.coef_[0] / scaler.scale_
+    found = {name: float(slope) for name, slope in zip(names, slopes, strict=True)}
+    found[""] = float(model.intercept_[0] - slopes @ scaler.mean_)
     return found
 
 
 class Row(NamedTuple):
-    """A set-up, what became of it, and what we compute of it."""
+    """A training, what became of it, and what we compute of it.
 
-    name: str
+    `diverges` is the share of the seeds with which it does, `stalls` that of the others with which it stalls.
+    """
+
     family: str
-    diverges: bool
-    stalls: bool
-    learns: bool  # see `learning`
+    diverges: float
+    stalls: float
+    learns: bool  # see `learning`; not known of simulated ones
     adaptive: bool
     rate: float
     features: Mapping[str, float]
@@ -103,18 +129,31 @@ Model = dict[str, dict[str, float]]
 def row_of(set_up: SetUp) -> Row:
     """A set-up as a row to fit to."""
     rule = set_up.signal.update_rule
-    stalls = set_up.label == "stalled"
-    return Row(
-        set_up.name, set_up.family, set_up.explodes, stalls, set_up.learns, rule.adaptive, rule.rate, set_up.signal.features
-    )
+    outcomes = float(set_up.explodes), float(set_up.label == "stalled")
+    return Row(set_up.family, *outcomes, set_up.learns, rule.adaptive, rule.rate, set_up.signal.features)
+
+
+def simulated_rows(path: Path) -> list[Row]:
+    """The trainings that were simulated (simulated_labels.py), as far as the static signal can tell anything of them."""
+    found = []
+    for label, made in labelled(path):
+        job = job_of_training(made)
+        training = training_of(job)
+        if isinstance(training, Training) and obstacle(training.basis, job.origin) is None:
+            signal = signal_of(training)
+            rule = signal.update_rule
+            outcomes = label.diverges, label.stalls or 0.0
+            found.append(Row(label.family, *outcomes, False, rule.adaptive, rule.rate, signal.features))
+    return found
 
 
 def taught(rows: Sequence[Row]) -> Model:
     """The coefficients fitted to some set-ups: of divergence, and of stalling among those that do not diverge."""
-    calm = [row for row in rows if not row.diverges]
+    features = [row.features for row in rows]
+    calm = [1 - row.diverges for row in rows]
     return {
-        "DIVERGES": fit([row.features for row in rows], [row.diverges for row in rows], DIVERGES_SIGNS),
-        "STALLS": fit([row.features for row in calm], [row.stalls for row in calm], STALLS_SIGNS),
+        "DIVERGES": fit(features, [row.diverges for row in rows], DIVERGES_SIGNS, [1.0] * len(rows)),
+        "STALLS": fit(features, [row.stalls for row in rows], STALLS_SIGNS, calm),
     }
 
 
@@ -146,7 +185,7 @@ def by_threshold(rows: Sequence[Row], of: str) -> list[float]:
     limits = {}
     for family in {row.family for row in rows}:
         others = [row for row in rows if row.family != family]
-        limits[family] = threshold([row.rate for row in others], [getattr(row, of) for row in others])
+        limits[family] = threshold([row.rate for row in others], [getattr(row, of) >= EVEN for row in others])
     return [float(row.rate >= limits[row.family]) for row in rows]
 
 
@@ -158,8 +197,8 @@ def robust(rows: Sequence[Row], found: Sequence[Signal]) -> None:
     ):  # fmt: skip
         others = None if factor == 1 else [signal_with(signal, Trial(rate=factor)).features for signal in found]
         chances = left_out(rows, number, others)
-        scores(f"  diverges, {title}", [p for p, _ in chances], [row.diverges for row in rows])
-        scores(f"  stalls, {title}", [q for _, q in chances], [row.stalls for row in rows])
+        scores(f"  diverges, {title}", [p for p, _ in chances], [row.diverges >= EVEN for row in rows])
+        scores(f"  stalls, {title}", [q for _, q in chances], [row.stalls >= EVEN for row in rows])
 
 
 def worked(outcome: str) -> bool:
@@ -176,7 +215,11 @@ def judge_limits(root: Path, known: Mapping[str, Signal]) -> None:
             signal = known[row["setup"]]
             found = limits([signal])
             for name, tries, limit in (
-                ("base_lr", {"lr_10": 0.1 * signal.update_rule.rate, "lr_100": 0.01 * signal.update_rule.rate}, found.base_lr),
+                (
+                    "base_lr",
+                    {"lr_10": 0.1 * signal.update_rule.rate, "lr_100": 0.01 * signal.update_rule.rate},
+                    found.base_lr,
+                ),
                 ("clip_gradients", {"clip10": 10.0, "clip1": 1.0}, found.clip_gradients),
             ):
                 weakest = max((value for key, value in tries.items() if worked(row[key])), default=None)
@@ -226,7 +269,7 @@ def certain(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> dict
     """The least probability of each outcome from which at least 90 % of such statements are right."""
     found = {}
     for index, (fate, outcome) in enumerate(FATES.items()):
-        judged = [(pair[index], getattr(row, outcome)) for row, pair in zip(rows, chances, strict=True)]
+        judged = [(pair[index], getattr(row, outcome) >= EVEN) for row, pair in zip(rows, chances, strict=True)]
         found[fate] = next(
             step / 100
             for step in range(1, 100)
@@ -246,20 +289,126 @@ def confidence(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> l
             (f"unlikely to {fate}", 0.0, RISKY, False),
         ):
             said = [
-                getattr(row, outcome) is expected
+                (getattr(row, outcome) >= EVEN) is expected
                 for row, pair in zip(rows, chances, strict=True)
                 if least <= pair[index] < most
             ]
             lines.append(f"| {words} | {least:g} to {min(most, 1):g} | {len(said)} | {right(said)} |")
     for kind, adaptive in (("SGD or Nesterov", False), ("another solver", True)):
-        fails = [not row.learns for row, (p, _) in zip(rows, chances, strict=True) if p >= EVEN and row.adaptive is adaptive]
-        lines.append(f"| does not learn as it is, with {kind} | {EVEN:g} to 1 (diverges) | {len(fails)} | {right(fails)} |")
+        fails = [
+            not row.learns for row, (p, _) in zip(rows, chances, strict=True) if p >= EVEN and row.adaptive is adaptive
+        ]
+        lines.append(
+            f"| does not learn as it is, with {kind} | {EVEN:g} to 1 (diverges) | {len(fails)} | {right(fails)} |"
+        )
     return lines
 
 
 def right(said: Sequence[bool]) -> str:
     """The share of statements that are true, and their number."""
     return f"{sum(said) / len(said):.0%} ({sum(said)})" if said else ""
+
+
+Said = list[tuple[float, float]]  # the probabilities of divergence and of stalling, for each training
+
+
+def compare(real: Sequence[Row], made: Sequence[Row]) -> tuple[list[str], Said, Said]:
+    """The table of what fits to real trainings, to simulated ones and to both are worth, and what the first says of either.
+
+    No family has a part in the fit that judges it.
+    """
+    both = left_out([*real, *made], 1)
+    fits = {
+        "real": (left_out(real, 1), said_by(taught(real), made)),
+        "simulated": (said_by(taught(made), real), left_out(made, 1)),
+        "both": (both[: len(real)], both[len(real) :]),
+    }
+    lines = [
+        "| fitted to | judged | diverges: AUC, accuracy, Brier | stalls: AUC, accuracy, Brier |",
+        "|---|---|---|---|",
+    ]
+    for name, said in fits.items():
+        for title, rows, chances in zip(("real", "simulated"), (real, made), said, strict=True):
+            cells = ("{:.3f}, {:.3f}, {:.4f}".format(*figures(rows, chances, index)) for index in (0, 1))
+            lines.append(f"| {name} | {len(rows)} {title} | {' | '.join(cells)} |")
+    return lines, *fits["real"]
+
+
+def said_by(model: Model, rows: Sequence[Row]) -> Said:
+    """What a fit says of trainings."""
+    return [judged(model, row.features) for row in rows]
+
+
+def figures(rows: Sequence[Row], chances: Sequence[tuple[float, float]], index: int) -> tuple[float, float, float]:
+    """The area under the curve, the accuracy, and the mean squared error of the probabilities (Brier 1950)."""
+    said, outcomes = [pair[index] for pair in chances], shares(rows, index)
+    happened = [outcome >= EVEN for outcome in outcomes]
+    accuracy = sum((p >= EVEN) == one for p, one in zip(said, happened, strict=True)) / len(rows)
+    error = sum((p - outcome) ** 2 for p, outcome in zip(said, outcomes, strict=True)) / len(rows)
+    return area(said, happened), accuracy, error
+
+
+def shares(rows: Sequence[Row], index: int) -> list[float]:
+    """The share of the seeds with which each training diverges (0), or stalls (1)."""
+    return [row.diverges if index == 0 else row.stalls * (1 - row.diverges) for row in rows]
+
+
+def reliability(judgements: Mapping[str, tuple[Sequence[Row], Sequence[tuple[float, float]]]]) -> list[str]:
+    """The table of how often it happens what is said with some probability."""
+    lines = ["| said to | with | " + " | ".join(f"{title} | that did | 95 % interval" for title in judgements) + " |"]
+    lines.append("|---|---|" + "---:|---:|---:|" * len(judgements))
+    for index, fate in enumerate(FATES):
+        for low, high in pairwise(CLAIMS):
+            cells = []
+            for rows, chances in judgements.values():
+                inside = [
+                    share
+                    for share, pair in zip(shares(rows, index), chances, strict=True)
+                    if low <= pair[index] < high or pair[index] == high == 1
+                ]
+                cells.append(happened_text(inside))
+            lines.append(f"| {fate} | {low:.0%} to {high:.0%} | {' | '.join(cells)} |")
+    return lines
+
+
+def happened_text(outcomes: Sequence[float]) -> str:
+    """The number of cases, the share of them that happened, and its 95 % interval, as cells of a table."""
+    if not outcomes:
+        return "0 | |"
+    share = sum(outcomes) / len(outcomes)
+    low, high = wilson(share, len(outcomes))
+    return f"{len(outcomes)} | {share:.0%} | {low:.0%} to {high:.0%}"
+
+
+def wilson(share: float, number: int) -> tuple[float, float]:
+    """The 95 % interval of a share of so many cases (Wilson 1927)."""
+    z = NORMAL_95 * NORMAL_95 / number
+    middle, half = share + z / 2, math.sqrt(z * (share * (1 - share) + z / 4))
+    return (middle - half) / (1 + z), (middle + half) / (1 + z)
+
+
+def by_family(rows: Sequence[Row], chances: Sequence[tuple[float, float]]) -> list[str]:
+    """The table of how well each family is judged, with 95 % intervals of the accuracy."""
+    lines = [
+        "| family | number | diverge | AUC | accuracy | 95 % interval | stall | AUC | accuracy | 95 % interval |",
+        "|---|" + "---:|" * 9,
+    ]
+    for family in (*sorted({row.family for row in rows}), "all"):
+        some = [i for i, row in enumerate(rows) if family in (row.family, "all")]
+        inside, said = [rows[i] for i in some], [chances[i] for i in some]
+        cells = [family, str(len(some))]
+        for index in (0, 1):
+            area_of, accuracy, _ = figures(inside, said, index)
+            low, high = wilson(accuracy, len(some))
+            number = sum(share >= EVEN for share in shares(inside, index))
+            cells += [
+                str(number),
+                f"{area_of:.2f}" if area_of == area_of else "",
+                f"{accuracy:.2f}",
+                f"{low:.2f} to {high:.2f}",
+            ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def main() -> None:
@@ -269,7 +418,7 @@ def main() -> None:
     rows = [row_of(each) for each in known]
     chances = left_out(rows, 1)
     for index, title in enumerate(("diverges", "stalls")):
-        outcomes: list[bool] = [getattr(row, title) for row in rows]
+        outcomes = [getattr(row, title) >= EVEN for row in rows]
         ours = [pair[index] for pair in chances]
         print(f"{title}, each family judged by the others ({sum(outcomes)} of {len(rows)}):")
         scores("  this verdict", ours, outcomes)
@@ -290,6 +439,18 @@ def main() -> None:
     if "--limits" in sys.argv:
         root = Path(arguments[0] if arguments else "../shared/divergence")
         judge_limits(root, {each.name: each.signal for each in known})
+    if "--simulated" in sys.argv or "--write" in sys.argv:
+        made = simulated_rows(LABELS)
+        fits, of_real, of_made = compare(rows, made)
+        tables = {
+            "fits": fits,
+            "reliability": reliability({"simulated": (made, of_made), "real": (rows, of_real)}),
+            "simulated families": by_family(made, of_made),
+        }
+        print("\n".join(line for lines in tables.values() for line in lines))
+        if "--write" in sys.argv:
+            for name, lines in tables.items():
+                replace(name, lines)
     table = confidence(rows, chances)
     if "--confidence" in sys.argv:
         print("\n".join(table))

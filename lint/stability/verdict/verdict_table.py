@@ -8,14 +8,14 @@ CERTAIN: dict[str, float] = {
 }
 
 DIVERGES: dict[str, float] = {
-    "sharpness": 0.6488,
-    "gradient_growth": 0.2497,
-    "loss_growth": 1.3126,
-    "": -6.5221,
+    "sharpness": 0.6525,
+    "gradient_growth": 0.2431,
+    "loss_growth": 1.3416,
+    "": -6.4954,
 }
 STALLS: dict[str, float] = {
-    "progress": -1.7640,
-    "excess_loss": -0.7971,
-    "peak_loss_growth": 1.2650,
-    "": -1.8794,
+    "progress": -1.7753,
+    "excess_loss": -0.7963,
+    "peak_loss_growth": 1.2503,
+    "": -1.8656,
 }
