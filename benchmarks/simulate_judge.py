@@ -18,6 +18,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,10 @@ def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
                 "length": job.solver.message["max_iter"],
                 "cause": found.cannot_tell.cause if found.cannot_tell is not None else "",
                 "reason": found.cannot_tell.reason if found.cannot_tell is not None else "",
-                "courses": [[course.losses, course.before, course.after, _norms(course)] for course in found.courses],
+                "courses": [
+                    [course.losses, course.before, course.after, _norms(course), [each.is_dead for each in course.iterations]]
+                    for course in found.courses
+                ],
                 "seconds": time.process_time() - started,
             }
         )
@@ -99,9 +103,9 @@ def _norms(course: Course) -> list[tuple[float, float]]:
 
 def _courses(row: Row) -> list[Course]:
     found = []
-    for losses, before, after, norms in row["courses"]:
+    for losses, before, after, norms, dead in row["courses"]:
         passes = [(([], [], Norms(0.0, 0.0, *each)),) for each in norms]
-        iterations = [Iteration(loss, 0.0, (), own, None) for loss, own in zip(losses, passes, strict=False)]
+        iterations = [Iteration(*each) for each in zip(losses, repeat(0.0), repeat(()), passes, repeat(None), dead)]
         found.append(Course(iterations, losses[-1], before, after))
     return found
 

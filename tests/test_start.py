@@ -13,14 +13,14 @@ CODE = "import os, sys; os._exit = lambda status: print(*sys.modules); from caff
 
 def loaded(folder: Path) -> set[str]:
     """The modules that are loaded after a check of a solver in a folder."""
-    command = [sys.executable, "-c", CODE, "digits/solver.prototxt"]
+    command = [sys.executable, "-c", CODE, "calm/solver.prototxt"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     assert "no problem found" in done.stdout
     return set(done.stdout.splitlines()[-1].split())
 
 
 def test_a_check_of_a_calm_training_in_a_fresh_clone_loads_no_more_than_it_needs(tmp_path: Path) -> None:
-    shutil.copytree(DIGITS, tmp_path / "digits")
+    shutil.copytree(DIGITS, tmp_path / "calm")
     (tmp_path / ".git").mkdir()
     (tmp_path / ".gitignore").write_text("*.py[cod]\n/build/\n*.caffemodel\n")
     (tmp_path / "convert.py").write_text("print('no training')\n")
@@ -33,10 +33,10 @@ def test_a_check_of_a_calm_training_in_a_fresh_clone_loads_no_more_than_it_needs
 
 
 def test_what_reads_scripts_and_compiles_patterns_is_loaded_where_it_is_needed(tmp_path: Path) -> None:
-    shutil.copytree(DIGITS, tmp_path / "digits")
+    shutil.copytree(DIGITS, tmp_path / "calm")
     (tmp_path / ".git").mkdir()
     (tmp_path / ".gitignore").write_text("train*\n")
-    (tmp_path / "train.sh").write_text("caffe train --solver digits/solver.prototxt --weights a.caffemodel\n")
+    (tmp_path / "train.sh").write_text("caffe train --solver calm/solver.prototxt --weights a.caffemodel\n")
     assert "pathspec" in loaded(tmp_path)
     (tmp_path / ".gitignore").write_text("*.pyc\n")
     found = loaded(tmp_path)
