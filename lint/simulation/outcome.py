@@ -118,7 +118,7 @@ def judged(courses: Sequence[Course], length: int) -> tuple[str, float, float, i
     """The word, both probabilities, and how many of the courses diverge and stall."""
     diverges = [logistic(DIVERGES, diverging_score(course)) for course in courses]
     stalls = [
-        (1.0 if course.ends_dead else logistic(STALLS, stalling_score(course, length))) * (1 - other)
+        (1.0 if course.is_dead else logistic(STALLS, stalling_score(course, length))) * (1 - other)
         for course, other in zip(courses, diverges, strict=True)
     ]
     exploded, stalled = sum(p >= 0.5 for p in diverges), sum(p >= 0.5 for p in stalls)

@@ -75,9 +75,12 @@ class Course(NamedTuple):
         return all(map(math.isfinite, self.losses))
 
     @property
-    def ends_dead(self) -> bool:
-        """Whether in the last iteration no weight has a gradient, but biases have: only constants are learned from there on."""
-        return bool(self.iterations) and self.iterations[-1].is_dead
+    def is_dead(self) -> bool:
+        """Whether no weight had a gradient in any iteration, but biases had: only constants are learned.
+
+        Batches of 8 kill the units of nets that learn with whole ones, so the end of a course alone tells nothing.
+        """
+        return bool(self.iterations) and all(each.is_dead for each in self.iterations)
 
 
 Batches = Callable[[], Mapping["Blob", Array]]
