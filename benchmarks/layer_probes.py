@@ -8,6 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+
+def _convolutions(*cases: tuple[int, int, int, int, str]) -> tuple[str, ...]:
+    """Convolutions of 8 outputs, each of a kernel size, stride, pad, group and filler."""
+    return tuple(
+        f"convolution_param {{ num_output: 8 kernel_size: {k} stride: {s} pad: {p} group: {g} weight_filler {{ {f} }} }}"
+        for k, s, p, g, f in cases
+    )
+
+
 # Inside of a layer that maps images x to y, and images z and w beside; with `{}` where settings vary.
 _MAPS: dict[str, tuple[str, ...]] = {
     "AbsVal": ("",),
@@ -19,25 +28,19 @@ _MAPS: dict[str, tuple[str, ...]] = {
     "BNLL": ("",),
     "Bias": ("", 'bias_param { filler { type: "constant" value: 1 } }'),
     "Clip": ("clip_param { min: -0.5 max: 0.7 }",),
-    "Convolution": tuple(
-        f"convolution_param {{ num_output: 8 kernel_size: {k} stride: {s} pad: {p} group: {g} weight_filler {{ {f} }} }}"
-        for k, s, p, g, f in (
-            (3, 1, 1, 1, 'type: "xavier"'),
-            (3, 2, 0, 2, 'type: "msra"'),
-            (5, 3, 2, 8, 'type: "uniform" min: 0 max: 0.1'),
-            (1, 2, 0, 1, 'type: "gaussian" std: 0.01'),
-            (3, 1, 1, 1, 'type: "constant" value: 0.01'),
-        )
+    "Convolution": _convolutions(
+        (3, 1, 1, 1, 'type: "xavier"'),
+        (3, 2, 0, 2, 'type: "msra"'),
+        (5, 3, 2, 8, 'type: "uniform" min: 0 max: 0.1'),
+        (1, 2, 0, 1, 'type: "gaussian" std: 0.01'),
+        (3, 1, 1, 1, 'type: "constant" value: 0.01'),
     ),
-    "Deconvolution": tuple(
-        f"convolution_param {{ num_output: 8 kernel_size: {k} stride: {s} pad: {p} group: {g} weight_filler {{ {f} }} }}"
-        for k, s, p, g, f in (
-            (4, 2, 1, 1, 'type: "xavier"'),
-            (2, 2, 0, 2, 'type: "msra"'),
-            (4, 2, 1, 8, 'type: "bilinear"'),
-            (8, 4, 2, 8, 'type: "bilinear"'),
-            (3, 1, 1, 1, 'type: "gaussian" std: 0.1'),
-        )
+    "Deconvolution": _convolutions(
+        (4, 2, 1, 1, 'type: "xavier"'),
+        (2, 2, 0, 2, 'type: "msra"'),
+        (4, 2, 1, 8, 'type: "bilinear"'),
+        (8, 4, 2, 8, 'type: "bilinear"'),
+        (3, 1, 1, 1, 'type: "gaussian" std: 0.1'),
     ),
     "ConvolutionDepthwise": (
         'convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "msra" } }',

@@ -27,17 +27,14 @@ from random_trainings import FAMILIES, RandomTraining, job_of_training, training
 
 from caffe_lint.simulation.simulating import Plan, simulate
 from caffe_lint.simulation.training_run import Course
+from caffe_lint.stability.verdict.simulated import at_end
 
 LABELS = Path(__file__).with_name("simulated_labels.tsv")
 LENGTH = 150  # iterations over which stalling is judged
-LAST = 5  # losses at the end that are judged, all but one of them: a small batch may be all wrong by chance
 # As for the real ones: a loss that ends above three times the first is exploded, and one that falls by less than 2 % has stalled.
 EXPLODED, STALLED = math.log(3), -math.log10(0.02)
 DOUBTFUL = 0.58, 3.76  # growth between which another seed is tried: from 1.8 to 43 times the first loss
-LEAST_DROP, RISES = (
-    1e-5,
-    0.8,
-)  # a drop that counts as none; what a loss that rises adds to the slowness, as it moves. Set by hand
+LEAST_DROP, RISES = 1e-5, 0.8  # a drop that counts as none; what a loss that rises adds, as it moves. Set by hand
 COLUMNS = ("family", "number", "digest", "growth", "slowness")
 
 
@@ -66,8 +63,7 @@ def growth(course: Course) -> float:
     """The logarithm of how many times the first loss the last ones are, all but one of them; infinite if one is not finite."""
     if not course.is_finite:
         return math.inf
-    last = sorted(course.losses[-LAST:])
-    return math.log(max(last[min(1, len(last) - 1)], 1e-6) / max(abs(course.before), 1e-6))
+    return math.log(max(at_end(course.losses), 1e-6) / max(abs(course.before), 1e-6))
 
 
 def slowness(course: Course) -> float:

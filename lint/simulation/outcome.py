@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from ..layers.loss import LARGEST_SOFTMAX_TERM
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import CannotTell
+from ..stability.verdict.simulated import LAST, at_end
 from .training_run import Course
 
 _UNCONFIRMED = 0.85  # the largest probability of "diverges" that a cut net alone gives: below what counts as high. Set by hand
 _ROUNDING = 1e-3  # of a loss
-_LAST = 5  # losses that are judged, of which all but one must agree: a small batch may be all wrong by chance
 _EXPLODED = 5.0  # times the first loss
 _GROWN = 100.0  # times its first value, from which a layer counts as the one that goes first
 _JUDGED_LENGTH = 150  # iterations over which stalling is judged: those of the trainings that the curves below are fitted on
@@ -54,7 +54,6 @@ class Outcome(NamedTuple):
     part: float = 1.0
     is_confirmed: bool = True
 
-
     def unconfirmed(self) -> Outcome:
         """The same of a net so much smaller that it alone gives no high confidence in a divergence."""
         p = min(self.p_diverges, _UNCONFIRMED) if self.p_diverges is not None else None
@@ -75,11 +74,10 @@ def diverging_score(course: Course) -> float:
     if not course.is_finite:
         finite = sum(1 for each in course.iterations if math.isfinite(each.loss))
         return _CERTAIN_SCORE + 1 / (1 + finite) + grown
-    last = sorted(map(abs, course.losses[-_LAST:]))
-    tail = last[1] if len(last) > 1 else last[0]
-    score = math.log(max(tail, 1e-6) / (_EXPLODED * max(abs(course.before), 1e-6)))
+    last = [abs(loss) for loss in course.losses[-LAST:]]
+    score = math.log(max(at_end(last), 1e-6) / (_EXPLODED * max(abs(course.before), 1e-6)))
     at_floor = sum(abs(loss - LARGEST_SOFTMAX_TERM) < _ROUNDING for loss in last)
-    least = _ALL_WRONG if at_floor >= _LAST - 1 else _LEAST_SCORE
+    least = _ALL_WRONG if at_floor >= LAST - 1 else _LEAST_SCORE
     return min(max(score, least), _CERTAIN_SCORE) + grown
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
 from ..solver.schedule import learning_rate
+from ..stability.verdict.simulated import LAST, at_end
 from .arrays import Array, Generator, np, sum_abs
 from .filling import initial_weights
 from .operator import CannotSimulate
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from .cutting import Cut
 
 PROBES = 4  # batches on which the loss is taken before the first iteration and again after the last, free of their differences
-_LAST, _BEYOND_DOUBT = 5, 1e4  # losses, and times the one before the first step
+_BEYOND_DOUBT = 1e4  # times the loss before the first step
 
 
 class Norms(NamedTuple):
@@ -102,39 +103,26 @@ def run(
     With `watch`, each pass has what debug_info prints. Raises CannotSimulate.
     """
     with np.errstate(all="ignore"):
-        return _run(cut, solver, batches, draw, steps, progress, high, watch)
-
-
-def _run(
-    cut: Cut,
-    solver: Message,
-    batches: Batches,
-    draw: Generator,
-    steps: int,
-    progress: Callable[[int], None],
-    high: float,
-    watch: bool,
-) -> Course:
-    weights = initial_weights(cut.net, draw, cut.whole)
-    tape = Tape(cut.net, weights, draw, gains=cut.gains, losses=cut.losses)
-    updater = Updater(solver, weights, cut.gains)
-    probes = [batches() for _ in range(PROBES)]
-    before = _mean_loss(cut, weights, draw, probes)
-    iterations: list[Iteration] = []
-    waiting = list(probes)
-    for number in range(steps):
-        following = partial(_next, waiting, batches)
-        iteration = _step(tape, updater, solver, (number, cut.passes), following, watch)
-        iterations.append(iteration)
-        progress(1)
-        if (
-            not math.isfinite(iteration.loss)
-            or _is_beyond_doubt(iterations, before)
-            or (len(iterations) == steps // 2 and _is_over(high, iterations))
-        ):
-            return Course(iterations, iteration.loss, before, math.nan)
-    final = tape.forward(_next(waiting, batches))
-    return Course(iterations, final, before, _mean_loss(cut, weights, draw, probes))
+        weights = initial_weights(cut.net, draw, cut.whole)
+        tape = Tape(cut.net, weights, draw, gains=cut.gains, losses=cut.losses)
+        updater = Updater(solver, weights, cut.gains)
+        probes = [batches() for _ in range(PROBES)]
+        before = _mean_loss(cut, weights, draw, probes)
+        iterations: list[Iteration] = []
+        waiting = list(probes)
+        for number in range(steps):
+            following = partial(_next, waiting, batches)
+            iteration = _step(tape, updater, solver, (number, cut.passes), following, watch)
+            iterations.append(iteration)
+            progress(1)
+            if (
+                not math.isfinite(iteration.loss)
+                or _is_beyond_doubt(iterations, before)
+                or (len(iterations) == steps // 2 and at_end([each.loss for each in iterations]) > high)
+            ):
+                return Course(iterations, iteration.loss, before, math.nan)
+        final = tape.forward(_next(waiting, batches))
+        return Course(iterations, final, before, _mean_loss(cut, weights, draw, probes))
 
 
 def _next(waiting: list[Mapping[Blob, Array]], batches: Batches) -> Mapping[Blob, Array]:
@@ -142,15 +130,10 @@ def _next(waiting: list[Mapping[Blob, Array]], batches: Batches) -> Mapping[Blob
     return waiting.pop(0) if waiting else batches()
 
 
-def _is_over(high: float, iterations: Sequence[Iteration]) -> bool:
-    """Whether all but one of the last losses are larger than that."""
-    return sorted(each.loss for each in iterations[-_LAST:])[1:2] > [high]
-
-
 def _is_beyond_doubt(iterations: Sequence[Iteration], before: float) -> bool:
     """Whether all of the last losses are so large that the outcome cannot change."""
-    last = [each.loss for each in iterations[-_LAST:]]
-    return len(last) == _LAST and min(last) > _BEYOND_DOUBT * max(abs(before), 1.0)
+    last = [each.loss for each in iterations[-LAST:]]
+    return len(last) == LAST and min(last) > _BEYOND_DOUBT * max(abs(before), 1.0)
 
 
 def _mean_loss(cut: Cut, weights: Mapping[Param, Array], draw: Generator, probes: list[Mapping[Blob, Array]]) -> float:

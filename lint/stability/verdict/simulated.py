@@ -26,6 +26,12 @@ LEARNS = 0.9
 HIGH, LAST = 3.0, 5
 
 
+def at_end(losses: Sequence[float]) -> float:
+    """The loss that all but one of the last ones reach: a single small batch may be all wrong by chance."""
+    last = sorted(losses[-LAST:])
+    return last[min(1, len(last) - 1)]
+
+
 class Effort(NamedTuple):
     """How a training is simulated: for how many steps, and with how many seeds at most, from which on.
 
@@ -63,8 +69,7 @@ class SimulatedCourse(NamedTuple):
 
     def ends_high(self, trivial: float) -> bool:
         """Whether its last losses are finite, but far above that of the best constant outputs, all but one of them."""
-        last = sorted(self.losses[-LAST:])
-        return self.is_finite and trivial < math.inf and last[min(1, len(last) - 1)] > HIGH * trivial
+        return self.is_finite and trivial < math.inf and at_end(self.losses) > HIGH * trivial
 
     def learns(self, trivial: float) -> bool:
         """Whether it learns."""
