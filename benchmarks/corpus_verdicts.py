@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from caffe_lint.engine.files_in_memory import Files
@@ -23,9 +23,9 @@ from caffe_lint.stability.verdict.verdict import confidence_in
 NOT_COUNTED = ("no net", "rejected net", "rejected solver", "no loss", "no training")  # there is no training to judge
 
 
-def jobs(root: Path) -> Iterator[tuple[str, Job]]:
-    """The jobs of the solvers below a folder."""
-    for path in sorted(root.rglob("*")):
+def jobs(root: Path, names: Sequence[str] | None = None) -> Iterator[tuple[str, Job]]:
+    """The jobs of the solvers below a folder, or of those that are named."""
+    for path in sorted(root.rglob("*")) if names is None else map(root.joinpath, names):
         if not (path.is_file() and "solver" in path.name.lower()):
             continue
         files = Files(caffe_schema(), None)

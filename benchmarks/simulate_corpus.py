@@ -3,9 +3,10 @@
 Run: nice -n 15 python benchmarks/simulate_corpus.py [--every N] [--plan] [--budget SECONDS] [--save FILE | --load FILE]
      [../shared/corpus/files]
 
-Public solvers were trained, so none should be said to diverge with high confidence. `--plan` simulates nothing: it counts for how
-many a net of the same static signal fits into the budget. A training does not count as refused if shapes are unknown of layers
-that gradients pass, such as those of Python.
+Public solvers were trained, so none should be said to diverge with high confidence. First it is planned what is simulated of each:
+that tells how many have a net of the same static signal that fits into the budget. `--plan` ends there. Then they are simulated, the
+least work first, so that a run that is stopped has as many as possible; `--save` keeps all and goes on with an earlier run. A
+training does not count as refused if shapes are unknown of layers that gradients pass, such as those of Python.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from typing import Any
 
 from corpus_verdicts import NOT_COUNTED, jobs
 
-from caffe_lint.net.job import Job
+from caffe_lint.simulation.outcome import Outcome
 from caffe_lint.simulation.simulating import Plan, planned, simulate
 from caffe_lint.stability.signal.basis import CannotTell
 from caffe_lint.stability.signal.training import training_of
 
+Row = dict[str, Any]
+FITS = "fits"  # the word of a training that is not simulated yet
 _HIGH = 0.9  # a probability that counts as high confidence
 
 
@@ -31,51 +34,70 @@ def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("root", nargs="?", default="../shared/corpus/files")
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="one of N trainings")
     parser.add_argument("--budget", type=float, default=Plan().budget)
     parser.add_argument("--plan", action="store_true")
-    parser.add_argument("--save")
-    parser.add_argument("--load")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="keep what is found, and go on with an earlier run")
+    parser.add_argument("--load", type=Path, metavar="FILE", help="report what was saved")
     options = parser.parse_args()
-    if options.load:
-        rows = [json.loads(line) for line in Path(options.load).read_text().splitlines()]
-    else:
-        rows = []
-        for number, (name, job) in enumerate(jobs(Path(options.root))):
-            if number % options.every == 0:
-                rows.append(_row(name, job, options))
-                if options.save:
-                    with open(options.save, "a") as file:
-                        file.write(json.dumps(rows[-1]) + "\n")
-    _report(rows)
+    rows = _kept(options.load or options.save)
+    if not options.load:
+        _plan(rows, options)
+        if not options.plan:
+            _simulate(rows, options)
+    _report(list(rows.values()))
 
 
-def _row(name: str, job: Job, options: argparse.Namespace) -> dict[str, Any]:
-    plan = Plan(budget=options.budget)
-    started = time.process_time()
-    if options.plan:
-        sized = planned(job, plan)
-        if isinstance(sized, list):
-            return {"name": name, "word": "fits", "cause": "", "reason": "", "shapes": True, "cut": sized[0].said, "p": 0.0,
-                    "seconds": time.process_time() - started}  # fmt: skip
-        found = sized
-    else:
-        found = simulate(job, plan)
+def _kept(path: Path | None) -> dict[str, Row]:
+    """The rows of an earlier run, by the name of the solver; a later row of the same name counts."""
+    lines = path.read_text().splitlines() if path is not None and path.exists() else []
+    return {row["name"]: row for row in map(json.loads, lines)}
+
+
+def _keep(rows: dict[str, Row], row: Row, options: argparse.Namespace) -> None:
+    rows[row["name"]] = row
+    if options.save:
+        with options.save.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def _plan(rows: dict[str, Row], options: argparse.Namespace) -> None:
+    """Add the rows of trainings that have none: what is simulated of each, or why nothing is."""
+    for number, (name, job) in enumerate(jobs(Path(options.root))):
+        if number % options.every == 0 and name not in rows:
+            found = planned(job, Plan(budget=options.budget))
+            training = training_of(job)
+            row: Row = {"name": name, "shapes": not isinstance(training, CannotTell) and not training.basis.shapeless}
+            if isinstance(found, Outcome):
+                row |= _told(found)
+            else:
+                work = sum(each.work for each in found)
+                row |= {"word": FITS, "cause": "", "reason": "", "cut": found[0].said, "p": 0.0, "work": work}
+            _keep(rows, row, options)
+
+
+def _simulate(rows: dict[str, Row], options: argparse.Namespace) -> None:
+    """Replace the rows of trainings that are planned by what their simulation says."""
+    fitting = sorted((row for row in rows.values() if row["word"] == FITS), key=lambda row: row["work"])
+    for row, (name, job) in zip(fitting, jobs(Path(options.root), [row["name"] for row in fitting]), strict=True):
+        started = time.process_time()
+        found = simulate(job, Plan(budget=options.budget))
+        _keep(rows, {**row, **_told(found), "seconds": time.process_time() - started}, options)
+        assert name == row["name"]
+
+
+def _told(found: Outcome) -> Row:
     unknown = found.cannot_tell
-    training = training_of(job)
     return {
-        "name": name,
-        "shapes": not isinstance(training, CannotTell) and not training.basis.shapeless,
         "word": found.word,
         "cause": unknown.cause if unknown is not None else "",
         "reason": unknown.reason if unknown is not None else "",
         "cut": found.cut,
         "p": found.p_diverges,
-        "seconds": time.process_time() - started,
     }
 
 
-def _report(rows: list[dict[str, Any]]) -> None:
+def _report(rows: list[Row]) -> None:
     counted = [row for row in rows if row["cause"] not in NOT_COUNTED]
     words = Counter(row["word"] for row in counted)
     print(f"{len(counted)} trainings: " + ", ".join(f"{word} {number}" for word, number in words.most_common()))
@@ -90,9 +112,10 @@ def _report(rows: list[dict[str, Any]]) -> None:
         print(f"  {cause:20s} {number:4d}  " + ", ".join(f"{reason} {n}" for reason, n in reasons.most_common(6)))
     told = [row for row in counted if not row["cause"]]
     smaller = sum(any("layers" in text or "images" in text for text in row["cut"]) for row in told)
-    print(f"{smaller} of {len(told)} with smaller images or layers; seconds: largest {max(row['seconds'] for row in told):.1f}")
+    seconds = max((row["seconds"] for row in told if "seconds" in row), default=0.0)
+    print(f"{smaller} of {len(told)} with smaller images or layers; seconds: largest {seconds:.1f}")
     for row in told:
-        if row["word"] not in ("learns", "fits"):
+        if row["word"] not in ("learns", FITS):
             sure = "  HIGH" if row["word"] == "diverges" and row["p"] >= _HIGH else ""
             print(f"  {row['word']:10s} {row['p']:.2f}{sure} {row['name']}  {'; '.join(row['cut'])}")
 

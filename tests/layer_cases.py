@@ -641,6 +641,7 @@ REFUSED = [
     Refused(loss("Accuracy", 'top: "l" accuracy_param { top_k: 6 }'), "top-k", SCORES),
     Refused(loss("Accuracy"), "label-count", {"f": "2 5", "t": "3"}),
     Refused('type: "Filter" bottom: "x" bottom: "t" top: "y"', "bottom-shapes", {**X, "t": "3"}),
+    Refused(two("Upsample", "upsample_param { scale: 2 }"), "bottom-shapes", {"x": "2 3 8 8", "z": "2 3 8 9"}, dialect="segnet"),
     Refused('type: "BatchReindex" bottom: "x" bottom: "t" top: "y"', "axes", {**X, "t": "5 1"}),
     Refused('type: "Python" bottom: "x" top: "y" python_param { module: "m" }', "python-class-missing"),
     # losses

@@ -141,6 +141,61 @@ def test_a_convolution_over_the_whole_map_stays_one() -> None:
     assert list(cut.gains.values()) == [pytest.approx(7 / 4)]
 
 
+def test_a_window_is_never_larger_than_its_map() -> None:
+    wide = 'layer { name: "f" type: "Convolution" bottom: "b" top: "f" convolution_param { num_output: 32 kernel_size: 3 dilation: 2 weight_filler { type: "xavier" } } }'
+    whole = training(DATA + conv("a", "x", 16) + conv("b", "a", 16) + wide + dense("out", "f", 10, XAVIER) + LOSS)
+    cut = smaller(whole.net, 2, 1)
+    assert cut is not None
+    found = next(layer for layer in cut.net.layers if layer.name == "f")
+    assert (found.bottoms[0].shape, found.params[0].shape) == ((8, 16, 4, 4), (32, 16, 4, 4))
+    assert list(cut.gains.values()) == [pytest.approx(3 / 4), pytest.approx(3.0)]
+
+
+POOL = "pooling_param { kernel_size: 2 stride: 2 }"
+
+
+def test_sides_stay_divisible_where_maps_are_enlarged_again() -> None:
+    net = DATA.replace("dim: 56", "dim: 144").replace("shape { dim: 8 }", "shape { dim: 8 dim: 1 dim: 144 dim: 144 }")
+    for bottom, top in ("xp", "pq", "qr", "rs"):
+        net += f'layer {{ name: "{top}" type: "Pooling" bottom: "{bottom}" top: "{top}" {POOL} }}'
+    net += (
+        'layer { name: "u" type: "Deconvolution" bottom: "s" top: "u" convolution_param { num_output: 10 kernel_size: 16 stride: 16 } }'
+        'layer { name: "l" type: "SoftmaxWithLoss" bottom: "u" bottom: "t" top: "l" }'
+    )
+    cut = smaller(training(net).net, 4, 1)
+    assert cut is not None
+    assert [layer.tops[0].shape for layer in cut.net.layers[:2]] == [(8, 3, 48, 48), (8, 1, 48, 48)]
+
+
+SEGNET = """
+layer { name: "d" type: "DenseImageData" top: "x" top: "t" dense_image_data_param { source: "list" batch_size: 4 } }
+layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 16 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
+layer { name: "p" type: "Pooling" bottom: "c" top: "p" top: "p_mask" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "q" type: "Pooling" bottom: "p" top: "q" top: "q_mask" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "v" type: "Upsample" bottom: "q" bottom: "q_mask" top: "v" upsample_param { scale: 2 upsample_h: 45 upsample_w: 60 } }
+layer { name: "u" type: "Upsample" bottom: "v" bottom: "p_mask" top: "u" upsample_param { scale: 2 } }
+layer { name: "o" type: "Convolution" bottom: "u" top: "o" convolution_param { num_output: 5 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
+layer { name: "l" type: "SoftmaxWithLoss" bottom: "o" bottom: "t" top: "l" }
+"""
+
+
+def test_images_have_the_size_that_leads_to_the_maps_that_unpooling_writes() -> None:
+    whole = training(SEGNET)
+    assert [layer.tops[0].shape for layer in whole.net.layers if layer.name in ("d", "u")] == [(4, 3, 90, 120), (4, 16, 90, 120)]
+    cut = smaller(whole.net, 2, 1)
+    assert cut is not None
+    assert [layer.tops[0].shape for layer in cut.net.layers if layer.name in ("d", "v", "u")] == [(4, 3, 46, 64), (4, 16, 23, 32), (4, 16, 46, 64)]
+    assert simulate(job_of(SEGNET), Plan(steps=2, seeds=1)).word in ("learns", "stalls")
+
+
+def test_a_batch_of_one_item_stays_one() -> None:
+    net = NET.replace("dim: 8", "dim: 1")
+    free = simulate(job_of(net), Plan(steps=3, seeds=1))
+    cut = simulate(job_of(net), Plan(steps=3, seeds=1, budget=free.multiply_adds / SPEED / 3))
+    assert cut.part == 1.0
+    assert cut.multiply_adds < free.multiply_adds / 3
+
+
 def test_a_loss_that_adds_up_positions_gets_a_larger_weight() -> None:
     target = DATA.replace("shape { dim: 8 }", "shape { dim: 8 dim: 2 dim: 19 dim: 19 }")
     loss = 'layer { name: "l" type: "EuclideanLoss" bottom: "a" bottom: "t" top: "l" }'
@@ -157,11 +212,12 @@ def test_what_does_not_fit_is_not_cut() -> None:
 def test_a_net_over_the_budget_is_cut_and_says_so() -> None:
     job = job_of(NET)
     free = simulate(job, Plan(seeds=1))
-    cut = simulate(job, Plan(seeds=1, budget=free.multiply_adds / SPEED / 6))
+    cut = simulate(job, Plan(seeds=1, budget=free.multiply_adds / SPEED / 8))
     assert free.cut == ()
     assert cut.word == free.word
     assert any("layers to 1/" in text for text in cut.cut)
-    assert 0 < cut.multiply_adds < free.multiply_adds / 2
+    assert any("items in a batch" in text for text in cut.cut)
+    assert 0 < cut.multiply_adds < free.multiply_adds / 8
 
 
 def test_more_seeds_are_run_where_the_static_signal_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +281,16 @@ def test_a_net_is_cut_under_a_loss_without_a_signal_model() -> None:
     assert whole.basis.unmodelled
     cut = cut_of(whole, 1, 4)
     assert cut.net.layers[1].tops[0].shape == (8, 8, 19, 19)
+
+
+def test_outputs_of_which_only_the_shape_matters_are_cut() -> None:
+    read_by_prior = head("c", 16).replace('"c_p"', '"c_q"').replace('bottom: "b"', 'bottom: "a"')
+    prior = 'layer { name: "prior2" type: "PriorBox" bottom: "c" bottom: "x" top: "prior2" prior_box_param { min_size: 14 } }'
+    silence = 'layer { name: "s" type: "Silence" bottom: "prior2" bottom: "c_f" }'
+    whole = training(DETECTOR + read_by_prior.replace('bottom: "c_p"', 'bottom: "c_q"') + dense("e", "c_f", 16, XAVIER) + prior + silence)
+    found = smaller(whole.net, 1, 2)
+    assert found is not None
+    assert next(layer.tops[0].shape for layer in found.net.layers if layer.name == "b") == (8, 16, 7, 7)
 
 
 def test_outputs_are_cut_to_multiples_of_the_groups() -> None:

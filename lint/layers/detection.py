@@ -18,8 +18,9 @@ _FORWARD_ONLY: dict[str, Any] = {"has_backward": False, "refuses_gradient": ALL}
 
 
 @layer_type(
-    "PriorBox", "prior_box_layer.cpp", signal=UNMODELLED, simulate="boxes.PriorBox", bottoms=(0, None), **_FORWARD_ONLY
-)
+    "PriorBox", "prior_box_layer.cpp", signal=UNMODELLED, simulate="boxes.PriorBox", bottoms=(0, None), measures_shape_of=ALL,
+    **_FORWARD_ONLY,
+)  # fmt: skip
 def prior_box(layer: Layer) -> Sequence[Shape]:
     """SSD: boxes of several sizes and aspect ratios around each position of a feature map."""
     param = layer.message["prior_box_param"]

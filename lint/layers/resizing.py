@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_WRONG_GRADIENT
-from ..moments.shapes import Shape, axis_index, truncated
+from ..moments.shapes import Shape, axis_index, shapes_differ, truncated
 from ..source.wording import counted
 from . import value_ranges
 from .record import REARRANGES, layer_type, missing_axis, number_of, one_or
 
 if TYPE_CHECKING:
-    from ..moments.graph import Layer
+    from ..moments.graph import Blob, Layer
 
 
 @layer_type(
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     bottoms=(2, 2),
     in_place=IN_PLACE_WRONG_GRADIENT,
     ignores_gradient=(1,),
+    measures_shape_of=(1,),
     selects=True,
     value_range=value_ranges.within,
     **REARRANGES,
@@ -69,6 +70,20 @@ def _growth_by_scale(layer: Layer) -> float | None:
     return float(scale * scale)
 
 
+def written_size(layer: Layer) -> tuple[int, int] | None:
+    """The height and width to which a layer puts values back at the positions of a mask; None if they are not written."""
+    param = layer.message.get("upsample_param")
+    if param is None or len(layer.bottoms) != 2 or "upsample_h" not in param.entries or "upsample_w" not in param.entries:
+        return None
+    return param["upsample_h"], param["upsample_w"]
+
+
+def unpooled(layer: Layer) -> Blob | None:
+    """What the pooling reads whose mask a layer with a `written_size` takes; None if there is none."""
+    pooling = layer.bottoms[1].producer if written_size(layer) is not None else None
+    return pooling.bottoms[0] if pooling is not None and pooling.traits.settings == "pooling_param" else None
+
+
 # Layers that enlarge feature maps, each channel on its own.
 _ENLARGES: dict[str, Any] = {"upsampling": True, "keeps_channels": True}
 
@@ -84,8 +99,13 @@ def upsample_with_mask(layer: Layer) -> Sequence[Shape]:
     entries = param.entries
     if shape is None or len(shape) != 4:
         return ()
-    if "upsample_h" in entries and "upsample_w" in entries:
-        return ((shape[0], shape[1], param["upsample_h"], param["upsample_w"]),)
+    mask = layer.bottoms[1].shape if len(layer.bottoms) > 1 else None
+    if mask is not None and (len(mask) != 4 or shapes_differ(shape, mask)):
+        text = f"values and mask have different shapes: {layer.shown()}, {layer.shown(1)}"
+        layer.fail("bottom-shapes", text, "bottom[1]")
+    written = written_size(layer)
+    if written is not None:
+        return ((shape[0], shape[1], *written),)
     sizes: list[int | None] = []
     for size, side in zip(shape[2:], "hw", strict=True):
         scale = param["scale"] if "scale" in entries else param.get(f"scale_{side}")

@@ -97,6 +97,7 @@ class LayerType(NamedTuple):
     stops_gradient: bool = False  # its tops need no gradient, whatever its bottoms need
     refuses_at: str = ""  # the check at which Caffe stops
     not_forced: tuple[int, ...] = ()  # AllowForceBackward is false
+    measures_shape_of: tuple[int, ...] = ()  # of these bottoms only the shape is read
 
     # memory
     in_place: str | Callable[[Layer], str] = IN_PLACE_UNKNOWN

@@ -14,10 +14,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from operator import gt
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..layers.loss import LOSS_PARAM, loss_normalization
+from ..layers.resizing import unpooled, written_size
+from ..layers.sliding_windows import window_of
+from ..moments.layer_type import is_in
 from ..moments.signal_model import Gradient, SignalModel, Step, positions_of, size_of
 from ..moments.statistics import GAUSSIAN_MEAN_ABS, Diffs, Values, constant, root
 from ..net.build import changed
@@ -36,8 +40,9 @@ if TYPE_CHECKING:
     from ..stability.signal.training import Training
 
 # What is tried, from the smallest change up: parts of the sides of images, of the outputs of layers, and of the items.
-PARTS = sorted(itertools.product((1, 2, 4), (1, 2, 4, 8), (1, 2)), key=lambda each: (each[0] * each[1]) ** 2 * each[2])[1:]
+PARTS = sorted(itertools.product((1, 2, 4, 8), (1, 2, 4, 8, 16), (1, 2, 4)), key=lambda each: (each[0] * each[1]) ** 2 * each[2])[1:]
 _LEAST_SIDE, _LEAST_OUTPUTS, _UNIT = 28, 8, 4
+_HALVED = 5  # how often nets usually halve their maps
 _KERNELS = 8  # fitted to their maps one after the other, at most
 # How far the static signals of the cut net and of the whole one may differ, as factors. benchmarks/simulate_judge.py --budget says
 # what becomes of verdicts within them.
@@ -61,14 +66,8 @@ class Cut(NamedTuple):
 
 def smaller(net: Net, image: int, width: int) -> Cut | None:
     """A net with the sides of its images and the outputs of its layers divided by these numbers; None if that does not fit."""
-    sizes = {
-        blob.name: _cut_image(blob, image)
-        for layer in net.layers
-        if is_fed(layer)
-        for blob in layer.tops
-        if _is_image(blob)
-    }
-    if image > 1 and (not sizes or max(min(shape[2:]) for shape in sizes.values()) < _LEAST_SIDE):
+    images = [blob for layer in net.layers if is_fed(layer) for blob in layer.tops if _is_image(blob)]
+    if image > 1 and max((min(_sides(blob)) for blob in images), default=0) <= (_LEAST_SIDE - 1) * image:
         return None
     changes = dict(_narrowed(net, width)) if width > 1 else {}
     if width > 1 and not changes:
@@ -77,21 +76,30 @@ def smaller(net: Net, image: int, width: int) -> Cut | None:
         for layer in net.layers:
             if layer.traits.settings == "pooling_param" and _covers(layer):
                 changes[layer.index] = _globally_pooled(layer.message)
-    found = _changed(net, changes, sizes if image > 1 else {})
+    # Nets that shrink maps and enlarge them again count on sides that can be halved as often as in the whole net.
+    is_halved = any(layer.traits.upsampling for layer in net.layers)
+    sizes = {blob.name: _cut_image(blob, image, is_halved) for blob in images} if image > 1 else {}
+    found = _fitted(net, changes, sizes)
+    return Cut(found, *_gains(net, found), said=tuple(_said(net, found, width))) if found is not None else None
+
+
+def _fitted(net: Net, changes: dict[int, Message], sizes: Mapping[str, Sequence[int]]) -> Net | None:
+    """The changed net, with windows and enlarged maps as large as its maps; None if Caffe would not build it."""
+    found = _changed(net, changes, sizes)
+    enlarged = dict(_enlarged(net, found)) if sizes else {}
+    if enlarged:
+        changes.update(enlarged)
+        found = _changed(net, changes, sizes)
     for _ in range(_KERNELS):
         if is_accepted(found):
             break
-        misfit = next(
-            (layer for layer in net.layers if _is_full(layer) and layer.bottoms[0].shape != _shape_in(found, layer)),
-            None,
-        )
-        if misfit is None:
+        windows = ((layer, _other_window(layer, _shape_in(found, layer))) for layer in net.layers)
+        layer, sides = next((each for each in windows if each[1]), (None, ()))
+        if layer is None:
             return None
-        changes[misfit.index] = _with_kernel(changes.get(misfit.index, misfit.message), _shape_in(found, misfit))
+        changes[layer.index] = _with_kernel(changes.get(layer.index, layer.message), sides)
         found = _changed(net, changes, sizes)
-    if not is_accepted(found) or len(found.layers) != len(net.layers):
-        return None
-    return Cut(found, *_gains(net, found), said=tuple(_said(net, found, width)))
+    return found if is_accepted(found) and len(found.layers) == len(net.layers) else None
 
 
 class FirstIteration(NamedTuple):
@@ -169,6 +177,8 @@ def _loss_factors(whole: Pass, part: Pass) -> Iterator[tuple[int, float]]:
 
 
 def _agrees(training: Training, first: FirstIteration, cut: Cut, forward: Pass) -> bool:
+    if not math.isfinite(forward.loss) and not math.isfinite(first.forward.loss):
+        return True  # both overflow at once
     if not _near(forward.loss, first.forward.loss, _SAME_LOSS):
         return False
     for layer, other in zip(training.net.layers, cut.net.layers, strict=True):
@@ -207,9 +217,15 @@ def _is_image(blob: Blob) -> bool:
     return blob.shape is not None and len(blob.shape) == 4 and None not in blob.shape and min(blob.shape[2:]) > 1  # type: ignore[type-var,operator]
 
 
-def _cut_image(blob: Blob, part: int) -> tuple[int, ...]:
-    shape = tuple(size or 0 for size in blob.shape or ())
-    return (*shape[:2], *(-(-side // part) for side in shape[2:]))
+def _sides(blob: Blob) -> tuple[int, ...]:
+    return tuple(side or 0 for side in (blob.shape or ())[2:])
+
+
+def _cut_image(blob: Blob, part: int, is_halved: bool) -> tuple[int, ...]:
+    """The shape of smaller images; if `is_halved`, their sides can be halved as often as before, at most `_HALVED` times."""
+    units = [math.gcd(side, 2**_HALVED) if is_halved else 1 for side in _sides(blob)]
+    sides = (-(-side // (part * unit)) * unit for side, unit in zip(_sides(blob), units, strict=True))
+    return (*(size or 0 for size in (blob.shape or ())[:2]), *sides)
 
 
 def _covers(layer: Layer) -> bool:
@@ -229,24 +245,58 @@ def _globally_pooled(message: Message) -> Message:
     return with_values(message, {"pooling_param": with_values(param, {"global_pooling": True, **gone})})
 
 
-def _is_full(layer: Layer) -> bool:
-    """Whether a convolution has one window, which covers its whole map."""
-    if not (layer.traits.slides and layer.traits.weighted_sum and layer.params) or layer.traits.upsampling:
-        return False
-    shape, window = layer.bottoms[0].shape or (), (layer.params[0].shape or ())[2:]
-    return len(shape) == 4 and window == shape[2:] and window != (1, 1)
+def _other_window(layer: Layer, shape: Sequence[int | None]) -> tuple[int, ...]:
+    """The sides of a convolution's window if they have to be others on a map of that shape, otherwise nothing.
+
+    One that covers its whole map still does, and none is larger than its map with the padding.
+    """
+    window = window_of(layer)
+    if window is None or not layer.params or layer.traits.upsampling or not layer.traits.weighted_sum:
+        return ()
+    before = tuple(layer.bottoms[0].shape or ())
+    sides = tuple(side or 0 for side in shape[2:])
+    if len(shape) != 4 or len(before) != 4 or min(sides) <= 0:
+        return ()
+    if window.kernel == before[2:] and window.kernel != (1, 1):
+        return sides if sides != before[2:] else ()
+    room = [side + 2 * pad for side, pad in zip(sides, window.pad, strict=True)]
+    extent = [step * (size - 1) + 1 for size, step in zip(window.kernel, window.dilation, strict=True)]
+    return tuple(map(min, extent, room)) if any(map(gt, extent, room)) else ()
 
 
 def _shape_in(net: Net, layer: Layer) -> tuple[int | None, ...]:
     """The shape of what a layer reads in another build of its net."""
-    return tuple(net.layers[layer.index].bottoms[0].shape or ()) if layer.index < len(net.layers) else ()
+    other = net.layers[layer.index] if layer.index < len(net.layers) else None
+    return tuple(other.bottoms[0].shape or ()) if other is not None and other.bottoms else ()
 
 
-def _with_kernel(message: Message, shape: Sequence[int | None]) -> Message:
+def _is_beyond(layer: Layer, shape: Sequence[int | None]) -> bool:
+    """Whether a convolution's window is larger than a map of that shape with its padding."""
+    window = window_of(layer) if layer.traits.weighted_sum and layer.params and not layer.traits.upsampling else None
+    if window is None or len(shape) != 4:
+        return False
+    each = zip(shape[2:], window.kernel, window.pad, window.dilation, strict=False)
+    return any(side is not None and 0 < side + 2 * pad < (size - 1) * step + 1 for side, size, pad, step in each)
+
+
+def _with_kernel(message: Message, sides: Sequence[int]) -> Message:
     param = message["convolution_param"]
-    gone = dict.fromkeys(("kernel_h", "kernel_w", "kernel_size"))
-    sides = {"kernel_h": shape[2], "kernel_w": shape[3]} if len(shape) == 4 else {}
-    return with_values(message, {"convolution_param": with_values(param, {**gone, **sides})})
+    gone = dict.fromkeys(("kernel_size", "dilation"))
+    return with_values(message, {"convolution_param": with_values(param, {**gone, "kernel_h": sides[0], "kernel_w": sides[1]})})
+
+
+def _enlarged(net: Net, cut: Net) -> Iterator[tuple[int, Message]]:
+    """The layers that unpool to a written size, with the size of the smaller map that was pooled."""
+    for layer in net.layers:
+        pooled = unpooled(layer)
+        if pooled is None or _sides(pooled) != written_size(layer) or pooled.producer is None:
+            continue
+        index = pooled.producer.tops.index(pooled)
+        producer = cut.layers[pooled.producer.index] if pooled.producer.index < len(cut.layers) else None
+        sides = _sides(producer.tops[index]) if producer is not None else ()
+        if len(sides) == 2 and min(sides) > 0:
+            param = with_values(layer.message["upsample_param"], {"upsample_h": sides[0], "upsample_w": sides[1]})
+            yield layer.index, with_values(layer.message, {"upsample_param": param})
 
 
 # -- outputs --------------------------------------------------------------------------------------------------------
@@ -293,7 +343,9 @@ def _last(net: Net) -> set[int]:
         if layer.traits.weighted_sum:
             found.add(layer.index)
             continue
-        for blob in layer.bottoms:
+        for index, blob in enumerate(layer.bottoms):
+            if is_in(index, layer.traits.measures_shape_of, len(layer.bottoms)):
+                continue
             if blob.producer is not None and blob.producer not in seen:
                 seen.add(blob.producer)
                 queue.append(blob.producer)

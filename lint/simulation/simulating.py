@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..layers.models.data_models import KNOWN
+from ..moments.layer_type import DETECTION
+from ..moments.signal_model import positions_of
 from ..net.costs import multiply_adds
 from ..net.weights_origin import LOADED
 from ..proto.named_tuple import NamedTuple
@@ -35,6 +37,7 @@ SPEED = 10_000_000_000
 _OF_VALUE = 20
 _MOST_VALUES = 1_000_000_000  # of blobs and weights with their gradients: 4 GB
 _MOST_ITEMS, _LEAST_ITEMS = 8, 4  # of a batch, if it is cut
+_LEAST_MAPS, _MANY_PLACES = 2, 64  # of items of which each has a label at so many places, or boxes
 _SURE = 0.1, 0.25  # probabilities, that it diverges and that it stalls, so near to 0 or 1 need no other seed
 
 MADE, REAL = "made", "real"
@@ -158,24 +161,27 @@ def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
 
 def _cut_down(sized: Sized, plan: Plan, budget: float) -> Iterator[Sized]:
     """Smaller nets that fit into the budget and have the same static signal, the largest first."""
-    training, whole = sized.training, sized.whole
+    training, whole, passes = sized.training, sized.whole, sized.cut.passes
+    least_items = sized.items if _keeps_batch(training.net) else min(sized.items, _least_items(training.net))
     first: FirstIteration | None = None
+    cuts: dict[tuple[int, int], Cut | None] = {(1, 1): Cut(training.net)}
+    agreed: dict[tuple[int, int], Cut | None] = dict(cuts)
     for image, width, batch in PARTS:
-        least = sized.work / ((image * width) ** 2 * batch)
+        least, parts = sized.work / ((image * width) ** 2 * batch), (image, width)
         if least > budget or (image > 1 and plan.data == REAL):
             continue
-        items = sized.items if sized.items == whole and batch > 1 else max(_LEAST_ITEMS, sized.items // batch)
-        cut = smaller(training.net, image, width) if image * width > 1 else Cut(training.net)
-        passes = sized.cut.passes
+        if parts not in cuts:
+            cuts[parts] = smaller(training.net, image, width)
+        cut, items = cuts[parts], max(least_items, sized.items // batch)
         work = _work(cut.net, passes or training.solver["iter_size"], items / whole, plan.steps) if cut is not None else None
         if cut is None or work is None or work > budget:
             continue
-        if image * width > 1:
+        if parts not in agreed:
             first = first or first_iteration(training)
-            cut = agreeing(training, first, cut) if first is not None else None
-            if cut is None:
-                continue
-        yield sized._replace(cut=cut._replace(passes=passes), items=items, work=work)
+            agreed[parts] = agreeing(training, first, cut) if first is not None else None
+        same = agreed[parts]
+        if same is not None:
+            yield sized._replace(cut=same._replace(passes=passes), items=items, work=work)
 
 
 def _obstacle(job: Job, training: Training) -> CannotTell | None:
@@ -274,6 +280,13 @@ def _batch_of(net: Net) -> int:
     """The number of items in a batch: the first dimension of most tops that are fed."""
     sizes = Counter(top.shape[0] or 1 for layer in net.layers if is_fed(layer) for top in layer.tops if top.shape)
     return max(sizes, key=lambda size: (sizes[size], size)) if sizes else 1
+
+
+def _least_items(net: Net) -> int:
+    """How many items a batch has at least."""
+    losses = [layer for layer in net.layers if layer.traits.is_loss and any(layer.loss_weights) and layer.bottoms]
+    many = (layer.traits.loss_family == DETECTION or positions_of(layer.bottoms[0]) >= _MANY_PLACES for layer in losses)
+    return _LEAST_MAPS if all(many) else _LEAST_ITEMS
 
 
 def _keeps_batch(net: Net) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
+from ...layers.resizing import unpooled, written_size
 from ...moments.graph import Blob, Layer
 from ...moments.shapes import Shape
 from ...moments.signal_model import AssumedData, SignalContext, positions_of
@@ -138,8 +139,15 @@ def _open_sizes(shape: Shape) -> str:
 
 
 def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, AssumedData]:
-    """A net with images of the largest size that suits its fully connected layers, and the assumption that they have it."""
+    """A net with images of the largest size that suits its fully connected layers, and the assumption that they have it.
+
+    Where sizes of its maps are written, images have the size that leads to them.
+    """
     found = _with_images(net, open_tops, PHOTOGRAPHS.image), PHOTOGRAPHS
+    written = _size_by_maps(found[0])
+    if written is not None:
+        assumed = PHOTOGRAPHS._replace(image=(*PHOTOGRAPH[:2], *written))
+        return _with_images(net, open_tops, assumed.image), assumed
     for size in SIZES[1:]:
         if _widest_map(found[0]) <= LARGEST_MAP:
             break
@@ -149,6 +157,18 @@ def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, Assumed
             break
         found = smaller, assumed
     return found
+
+
+def _size_by_maps(net: Net) -> tuple[int, int] | None:
+    """The size of images whose maps have the sizes that unpooling layers write, by a net with images of some other size."""
+    factors: dict[int, tuple[int, int]] = {}
+    for layer in net.layers:
+        written, pooled = written_size(layer), unpooled(layer)
+        shape = pooled.shape if pooled is not None else None
+        if written is not None and shape is not None and len(shape) == 4 and shape[2]:
+            factor = round(PHOTOGRAPH[2] / shape[2])
+            factors[factor] = (written[0] * factor, written[1] * factor)
+    return factors[min(factors)] if factors else None
 
 
 def _with_images(net: Net, open_tops: Sequence[str], image: tuple[int, int, int, int]) -> Net:
