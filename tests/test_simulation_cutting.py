@@ -151,6 +151,17 @@ def test_a_window_is_never_larger_than_its_map() -> None:
     assert list(cut.gains.values()) == [pytest.approx(3 / 4), pytest.approx(3.0)]
 
 
+def test_gains_level_what_narrow_layers_make_larger() -> None:
+    normalised = 'layer { name: "n" type: "Normalize" bottom: "b" top: "n" norm_param { across_spatial: false channel_shared: false scale_filler { value: 20 } } }'
+    whole = training(DATA + conv("a", "x", 64) + conv("b", "a", 256) + normalised + dense("h", "n", 64, XAVIER) + dense("out", "h", 10, XAVIER) + LOSS)
+    cut = cut_of(whole, 1, 16)
+    param = next(layer.params[0] for layer in cut.net.layers if layer.name == "n")
+    assert cut.gains[param] == pytest.approx(1 / 4, rel=0.05)  # unit vectors of 16 channels have values four times as large as of 256
+    found = [mean_sizes(whole, each) for each in (Cut(whole.net), cut)]
+    for layer in ("a", "b", "n", "h", "out"):
+        assert found[1][layer] == pytest.approx(found[0][layer], rel=0.4), layer
+
+
 POOL = "pooling_param { kernel_size: 2 stride: 2 }"
 
 

@@ -6,7 +6,8 @@ changes an output by the rate times the sum of squares of the inputs, times the 
 Jacot et al. (2018), "Neural tangent kernel", in which widths cancel. Decay and the norm of all gradients stay as they are, too. For
 solvers whose steps do not grow with gradients, the rate is multiplied by the gain.
 
-Whether it holds for a net - whose statistics, losses or windows may depend on its sizes - is asked of the static signal.
+Whether it holds for a net - whose statistics, losses or windows may depend on its sizes - is asked of the static signal. If not,
+it is asked again with gains that make values as large as in the whole net.
 """
 
 from __future__ import annotations
@@ -145,19 +146,49 @@ def agreeing(training: Training, first: FirstIteration, cut: Cut) -> Cut | None:
 
     Its losses that add up positions, of which it has fewer, get larger weights.
     """
-    prepared = _with_unknown_losses(training, prepare(cut.net, training.context, training.prepared.batches))
     if not all(_is_same_to(layer, cut.net) for layer in training.basis.unmodelled if layer.traits.is_loss):
         return None
-    whole = initial_weights(training.net)
-    weights: dict[Param, Weights] = {}
-    for param in initial_weights(cut.net):
-        weights[param] = whole[_same(param, training.net)].scaled(cut.gains.get(param, 1.0))
+    prepared = _with_unknown_losses(training, prepare(cut.net, training.context, training.prepared.batches))
+    found = _weighted(training, first, cut, prepared)
+    if found is None:  # narrow layers and the edges of small maps make values smaller
+        gains = _levelled(training, first, cut, Pass(prepared, _weights(training, cut)))
+        found = _weighted(training, first, cut._replace(gains=gains), prepared)
+    return found
+
+
+def _weighted(training: Training, first: FirstIteration, cut: Cut, prepared: PreparedNet) -> Cut | None:
+    """A cut net with the weights of its losses, if it agrees; otherwise None."""
+    weights = _weights(training, cut)
     losses = dict(_loss_factors(first.forward, Pass(prepared, weights)))
     if losses:
         prepared = prepared.with_loss_weights(
             {layer: layer.loss_weights[0] * losses[layer.index] for layer in cut.net.layers if layer.index in losses}
         )
     return cut._replace(losses=losses) if _agrees(training, first, cut, Pass(prepared, weights)) else None
+
+
+def _weights(training: Training, cut: Cut) -> dict[Param, Weights]:
+    """The weights of a cut net before the first iteration."""
+    whole = initial_weights(training.net)
+    return {
+        param: whole[_same(param, training.net)].scaled(cut.gains.get(param, 1.0)) for param in initial_weights(cut.net)
+    }
+
+
+def _levelled(training: Training, first: FirstIteration, cut: Cut, forward: Pass) -> dict[Param, float]:
+    """Gains with which each layer makes values as large, relative to what it reads, as in the whole net."""
+    ratios: dict[Blob, float] = {}
+    gains = dict(cut.gains)
+    for layer, other in zip(training.net.layers, cut.net.layers, strict=True):
+        for blob, smaller_blob in zip(layer.tops, other.tops, strict=True):
+            if blob in first.forward.values and smaller_blob in forward.values:
+                size, own = first.forward.values[blob].mean_abs, forward.values[smaller_blob].mean_abs
+                if 0 < size < math.inf and 0 < own < math.inf:
+                    ratios[blob] = size / own
+        if layer.params and not layer.traits.stores_statistics and other.params[0].owner is other.params[0]:
+            ratio = ratios.get(layer.tops[0], 1.0) / ratios.get(layer.bottoms[0], 1.0)
+            gains[other.params[0]] = gains.get(other.params[0], 1.0) * ratio
+    return gains
 
 
 def _is_same_to(layer: Layer, cut: Net) -> bool:
