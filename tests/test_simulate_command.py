@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,23 @@ def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path, monkeyp
     (tmp_path / "solver.prototxt").write_text(SOLVER)
     done = CliRunner().invoke(cli, ["simulate", str(tmp_path / "solver.prototxt")])
     assert "simulating a training needs numpy: pip install numpy" in str(done.exception or done.output)
+
+
+def test_an_infogain_matrix_is_read_with_real_data(tmp_path: Path) -> None:
+    path = tmp_path / "matrix.binaryproto"
+    net = NET.replace('type: "SoftmaxWithLoss"', f'type: "InfogainLoss" infogain_loss_param {{ source: "{path}" }}')
+    assert "cannot be read" in as_json(tmp_path, "--data", "real", net=net)["cannot_tell"]["reason"]
+    assert any("matrix of" in text for text in as_json(tmp_path, net=net)["assumed"])
+    first = []
+    for weight in (1.0, 3.0):
+        values = struct.pack("<100f", *(weight * (row == column) for row in range(10) for column in range(10)))
+        path.write_bytes(b"\x08\x01\x10\x01\x18\x0a\x20\x0a\x2a\x90\x03" + values)  # 1 x 1 x 10 x 10, 400 bytes
+        found = as_json(tmp_path, "--data", "real", net=net)
+        assert not any("matrix of" in text for text in found["assumed"])
+        first.append(found["losses"][0])
+    assert first[1] == pytest.approx(3 * first[0], rel=1e-4)
+    path.write_bytes(b"\x08\x01\x10\x01\x18\x01\x20\x0a\x2a\x28" + values[:40])
+    assert "has 10 values for 10 classes" in as_json(tmp_path, "--data", "real", net=net)["cannot_tell"]["reason"]
 
 
 def test_real_data_are_read(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Read mean files: a BlobProto with an image that Caffe subtracts. Source: data_transformer.cpp, constructor."""
+"""Read mean files and infogain matrices: a BlobProto. Sources: data_transformer.cpp, constructor; infogain_loss_layer.cpp."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from .datum import BrokenDatum, fields, read_varint
 
 
 class Mean(NamedTuple):
-    """A mean image: channels, height and width; `faulty` says what is wrong with its values, such as "contains NaN or infinity"."""
+    """A mean image: channels, height and width; `faulty` says what is wrong with its values, such as "contains NaN or infinity".
+
+    `values` are its floats, little-endian.
+    """
 
     shape: tuple[int, int, int]
     faulty: str
+    values: bytes
 
 
 class BrokenMean(Exception):
@@ -25,14 +29,14 @@ def read(path: str) -> Mean:
     content = read_regular(path, MAX_IMAGE)
     sizes = {1: 0, 2: 0, 3: 0, 4: 0}
     dims: list[int] = []
-    values = 0
+    parts: list[bytes] = []
     faulty = ""
     try:
         for number, wire, start, end in fields(content):
             if number in sizes and wire == 0:
                 sizes[number] = start
             elif number == 5:
-                values += (end - start) // 4
+                parts.append(content[start:end])
                 if faulty == "" and not _finite(content[start:end]):
                     faulty = "contains NaN or infinity"
             elif number == 7 and wire == 2:
@@ -47,10 +51,11 @@ def read(path: str) -> Mean:
     count = 1
     for dim in shape:
         count *= dim
-    if not values or count != values:
-        raise BrokenMean(f"it is not a BlobProto with an image: {values} values for {' x '.join(map(str, shape))}")
+    values = b"".join(parts)
+    if not values or count != len(values) // 4:
+        raise BrokenMean(f"it is not a BlobProto with an image: {len(values) // 4} values for {' x '.join(map(str, shape))}")
     shape = [1] * (3 - len(shape)) + shape
-    return Mean((shape[-3], shape[-2], shape[-1]), faulty)
+    return Mean((shape[-3], shape[-2], shape[-1]), faulty, values)
 
 
 def _varints(content: bytes, at: int, end: int) -> list[int]:

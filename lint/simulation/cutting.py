@@ -31,6 +31,7 @@ from ..proto.named_tuple import NamedTuple
 from ..stability.signal.features import signal_of
 from ..stability.signal.passes import Back, Pass, PreparedNet, initial_weights, prepare
 from ..stability.signal.training import is_accepted
+from .arrays import Array
 from .tape import is_fed
 
 if TYPE_CHECKING:
@@ -54,13 +55,15 @@ _NEGLIGIBLE = 0.01  # a part of the norm of all gradients
 class Cut(NamedTuple):
     """A net as it is simulated. `gains` are the factors of weights, and `whole` has the shapes in the whole net by which fillers
     compute how large they are; both by the parameters of `net`. `losses` are factors of the weights of losses, by the index of
-    their layer. Of the passes of an iteration (iter_size) so many are run, and stand for all; None: all. `said` names what was cut.
+    their layer; `matrices` are infogain matrices that were read from files. Of the passes of an iteration (iter_size) so many are
+    run, and stand for all; None: all. `said` names what was cut.
     """
 
     net: Net
     gains: Mapping[Param, float] = MappingProxyType({})
     whole: Mapping[Param, tuple[int, ...]] = MappingProxyType({})
     losses: Mapping[int, float] = MappingProxyType({})
+    matrices: Mapping[int, Array] = MappingProxyType({})
     passes: int | None = None
     said: tuple[str, ...] = ()
 

@@ -23,7 +23,7 @@ from .cutting import PARTS, Cut, FirstIteration, agreeing, first_iteration, smal
 from .made_up_data import MadeUpData
 from .operator import CannotSimulate
 from .outcome import Outcome, first_to_go, judged, unknown
-from .stored_data import StoredData
+from .stored_data import StoredData, matrix_of
 from .tape import is_fed, left_out
 from .training_run import PROBES, Batches, Course, run
 
@@ -215,7 +215,7 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
     def course(sized: Sized, seed: int) -> Course:
         of_data, of_run = _generators(job, plan.content, seed)
         batches = _batches(sized, plan, of_data)
-        return run(_with_matrices(sized), solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
+        return run(_with_matrices(sized, plan), solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
 
     # Where the data are not known, the answer must be the same with all that they may be.
     others = {judged([course(each, plan.first_seed)], solver["max_iter"])[0] for each in runs[1:]}
@@ -251,8 +251,11 @@ def _is_sure(probability: float, within: float) -> bool:
     return min(probability, 1 - probability) <= within
 
 
-def _with_matrices(sized: Sized) -> Cut:
-    """What is simulated, with infogain matrices that stand in files: diagonal, with the class weights that are assumed."""
+def _with_matrices(sized: Sized, plan: Plan) -> Cut:
+    """What is simulated, with the infogain matrices in files; with made-up data diagonal ones, of class weights that are assumed."""
+    if plan.data == REAL:
+        read = {layer.index: matrix_of(layer, plan.base) for layer in sized.training.basis.matrices}
+        return sized.cut._replace(matrices=read)
     weight = sized.training.context.assumed.class_weight
     losses = {layer.index: weight * sized.cut.losses.get(layer.index, 1.0) for layer in sized.training.basis.matrices}
     return sized.cut._replace(losses={**sized.cut.losses, **losses}) if losses else sized.cut

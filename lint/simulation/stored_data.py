@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ..data import image_list, leveldb_source, lmdb_source
+from ..data import image_list, leveldb_source, lmdb_source, mean_file
 from ..data.datum import BrokenDatum, Datum, read_datum
 from ..data.hdf5_file import BrokenHdf5, dataset_at, open_hdf5
 from ..data.hdf5_source import listed
@@ -110,6 +110,15 @@ class StoredData:
         if param["mirror"]:
             images = np.where((self.draw.random(len(images)) < 0.5)[:, None, None, None], images[..., ::-1], images)
         return images * np.float32(param["scale"])
+
+
+def matrix_of(layer: Layer, base: str) -> Array:
+    """The values of the infogain matrix that a loss names, in a row. Raises CannotSimulate."""
+    try:
+        found = mean_file.read(os.path.join(base, layer.message["infogain_loss_param"]["source"]))
+    except (OSError, Unreadable, mean_file.BrokenMean) as error:
+        raise CannotSimulate(f"the matrix of '{layer.name}' cannot be read ({error})") from None
+    return np.frombuffer(found.values, "<f4")
 
 
 def _records(path: str) -> Iterator[tuple[Array, float]]:

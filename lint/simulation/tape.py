@@ -63,8 +63,8 @@ class Tape:
     """A net that can be run forward and backward.
 
     `layers` are all but those that are left out. `weights` has the values of each parameter that is not shared with an earlier
-    one, `gradients` the sums of their gradients since `clear`. Both are changed in place. `gains` and `losses` are those of a net
-    that is cut (see `cutting.Cut`). `rounding` is the relative error of the gradients of losses.
+    one, `gradients` the sums of their gradients since `clear`. Both are changed in place. `gains`, `losses` and `matrices` are those
+    of a net that is cut (see `cutting.Cut`). `rounding` is the relative error of the gradients of losses.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Tape:
         *,
         gains: Mapping[Param, float] = MappingProxyType({}),
         losses: Mapping[int, float] = MappingProxyType({}),
+        matrices: Mapping[int, Array] = MappingProxyType({}),
         rounding: float = ROUNDING,
     ) -> None:
         self.net = net
@@ -92,6 +93,7 @@ class Tape:
             if not is_fed(layer):
                 self.operators[layer] = operator = operator_of(layer, draw)
                 operator.learns = [self.forced or _learns(param) for param in layer.params]
+                operator.matrix = matrices.get(layer.index)
         self.rows, _ = with_splits(self.layers)
         self._memory: dict[Blob, Array] = {}
         self._shapes: dict[Blob, tuple[int, ...]] = {}

@@ -104,7 +104,7 @@ def run(
     """
     with np.errstate(all="ignore"):
         weights = initial_weights(cut.net, draw, cut.whole)
-        tape = Tape(cut.net, weights, draw, gains=cut.gains, losses=cut.losses)
+        tape = Tape(cut.net, weights, draw, gains=cut.gains, losses=cut.losses, matrices=cut.matrices)
         updater = Updater(solver, weights, cut.gains)
         probes = [batches() for _ in range(PROBES)]
         before = _mean_loss(cut, weights, draw, probes)
@@ -139,7 +139,7 @@ def _is_beyond_doubt(iterations: Sequence[Iteration], before: float) -> bool:
 def _mean_loss(cut: Cut, weights: Mapping[Param, Array], draw: Generator, probes: list[Mapping[Blob, Array]]) -> float:
     """The mean loss of some batches, which leave no trace in statistics and states."""
     kept = {param: values.copy() if param.layer.traits.stores_statistics else values for param, values in weights.items()}
-    tape = Tape(cut.net, kept, draw, gains=cut.gains, losses=cut.losses)
+    tape = Tape(cut.net, kept, draw, gains=cut.gains, losses=cut.losses, matrices=cut.matrices)
     return sum(map(tape.forward, probes)) / len(probes)
 
 
