@@ -32,7 +32,7 @@ class Operator:
 
     There is one for each layer of a simulated net, and it keeps between its passes what Caffe's layer keeps. Sizes are those of
     the arrays, not of the net, which may be simulated with fewer items than its batch has. `draw` is the source of randomness.
-    `learns` says for each parameter whether its gradient is wanted. `matrix` is an infogain matrix that was read from a file. One
+    `learns` says for each parameter whether its gradient is wanted. `infogain` is an infogain matrix that was read from a file. One
     that `knows_in_place` computes what Caffe computes where it is wrong in place.
     """
 
@@ -42,7 +42,7 @@ class Operator:
         self.layer = layer
         self.draw = draw
         self.learns = [True] * len(layer.params)
-        self.matrix: Array | None = None
+        self.infogain: Array | None = None
 
     def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
         """The tops, from the bottoms and the parameters."""

@@ -93,7 +93,7 @@ class Tape:
             if not is_fed(layer):
                 self.operators[layer] = operator = operator_of(layer, draw)
                 operator.learns = [self.forced or _learns(param) for param in layer.params]
-                operator.matrix = matrices.get(layer.index)
+                operator.infogain = matrices.get(layer.index)
         self.rows, _ = with_splits(self.layers)
         self._memory: dict[Blob, Array] = {}
         self._shapes: dict[Blob, tuple[int, ...]] = {}

@@ -82,10 +82,10 @@ class InfogainLoss(_Labelled):
         matrix = np.eye(classes, dtype=scores.dtype)
         if len(bottoms) > 2:
             matrix = bottoms[2].reshape(classes, classes)
-        elif self.matrix is not None:
-            if self.matrix.size != classes * classes:
-                raise CannotSimulate(f"the matrix of '{self.layer.name}' has {self.matrix.size} values for {classes} classes")
-            matrix = self.matrix.reshape(classes, classes).astype(scores.dtype)
+        elif self.infogain is not None:
+            if self.infogain.size != classes * classes:
+                raise CannotSimulate(f"the matrix of '{self.layer.name}' has {self.infogain.size} values for {classes} classes")
+            matrix = self.infogain.reshape(classes, classes).astype(scores.dtype)
         self.rows = np.moveaxis(matrix[chosen], -1, axis)
         terms = -self.rows * np.log(np.maximum(self.probabilities, scores.dtype.type(_LEAST_LOG)))
         self.number = self.divisor(self.valid, math.prod(scores.shape[:axis]))
