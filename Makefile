@@ -131,6 +131,9 @@ coverage: .venvs/coverage/installed
 	COVERAGE_PROCESS_START=pyproject.toml .venvs/coverage/bin/python -m coverage run -m pytest -m 'not pypi' $(ARGS)
 	.venvs/coverage/bin/python -m coverage combine --quiet
 	.venvs/coverage/bin/python -m coverage report --skip-covered
+	@.venvs/coverage/bin/python -m coverage json --quiet -o build/coverage/report.json
+	@.venvs/coverage/bin/python -c 'import json; totals = json.load(open("build/coverage/report.json"))["totals"]; \
+	    print("Lines: {percent_statements_covered:.1f}%, branches: {percent_branches_covered:.1f}%".format(**totals))'
 
 # The places are chosen at random; the same SEED gives the same ones.
 MUTANTS ?= 200

@@ -229,9 +229,9 @@ def test_paths_alone_are_checked_through_the_api_without_a_library_or_what_other
     (tmp_path / "solver.prototxt").write_text(SOLVER)
     (tmp_path / "net.prototxt").write_text(NET)
     code = (
-        "import os, sys; sys.argv = ['caffe-lint', 'solver.prototxt']\n"
+        "import os, sys; sys.argv = ['caffe-lint', 'solver.prototxt']; before = set(sys.modules)\n"
         "def leave(status):\n"
-        "    sys.stderr.write(' '.join(sorted(sys.modules)))\n"
+        "    sys.stderr.write(' '.join(sorted(set(sys.modules) - before)))\n"
         "os._exit = leave\n"
         "from caffe_lint.cli.main import main; main()"
     )

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,15 @@ def test_a_process_that_dies_is_named_with_its_piece_of_work(sent: signal.Signal
     with pytest.raises(WorkerDied, match=f"ended with {sent.name}") as caught:
         list(spread(work, 10, 2))
     assert caught.value.number == 3
+
+
+def test_processes_end_by_themselves_when_all_is_done(tmp_path: Path) -> None:
+    def work(piece: int) -> int:
+        Finalize(None, (tmp_path / str(os.getpid())).touch, exitpriority=1)
+        return os.getpid()
+
+    processes = {process for _, process in spread(work, 4, 2)}
+    assert {int(path.name) for path in tmp_path.iterdir()} == processes
 
 
 def test_who_stops_early_leaves_no_process() -> None:

@@ -20,6 +20,7 @@ from .errors import InputError
 CONTEXT = multiprocessing.get_context("fork" if sys.platform.startswith("linux") else None)
 POLL = 0.1  # seconds between two calls of `waiting`
 _PARENT_POLL = 1.0  # seconds between two looks at whether the program still runs
+_LAST_SECONDS = 1.0  # that a worker has to end by itself when all is done
 _AHEAD = 2  # pieces of work that a worker has at a time, so that it never waits for the next
 
 
@@ -76,6 +77,11 @@ def spread(
                 yield done, result
             if waiting is not None:
                 waiting()
+        for worker in workers:
+            with suppress(OSError):
+                worker.pipe.send(None)  # nothing is left: it ends by itself
+        for worker in workers:
+            worker.process.join(_LAST_SECONDS)
     finally:
         for worker in workers:
             worker.process.kill()
@@ -145,8 +151,7 @@ def _run(work: Callable[[int], Any], pipe: connection.Connection, parent: int) -
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     with suppress(EOFError, OSError):  # the program ended
-        while True:
-            number = pipe.recv()
+        while (number := pipe.recv()) is not None:
             try:
                 answer = (False, work(number))
             except Exception as error:
