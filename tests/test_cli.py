@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -307,11 +306,28 @@ def test_ctrl_c_ends_it_without_a_traceback(folder: Path) -> None:
         # What runs in the background may have been told to ignore the signal, and its children with it.
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
-    time.sleep(1)
+    assert process.stdin is not None
+    process.stdin.write(b"#" * (1 << 20))  # more than a pipe holds: once it is written, the program is reading
+    process.stdin.flush()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=10)
     assert b"Traceback" not in errors
     assert process.returncode in (130, -signal.SIGINT)
+
+
+def test_ctrl_c_while_it_is_loaded_is_no_traceback_either(folder: Path) -> None:
+    code = (
+        "import builtins, runpy\n"
+        "load = builtins.__import__\n"
+        "def interrupt(name, *others, **named):\n"
+        "    if name == 'cli.main':\n"
+        "        raise KeyboardInterrupt\n"
+        "    return load(name, *others, **named)\n"
+        "builtins.__import__ = interrupt\n"
+        "runpy.run_module('caffe_lint.__main__', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 def test_a_read_only_file_is_left_and_said(folder: Path) -> None:
