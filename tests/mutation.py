@@ -28,7 +28,7 @@ import caffe_lint.proto.binder
 TESTS = Path(__file__).resolve().parent
 # Those of this code, the quickest first: the first failure ends the run.
 TEST_FILES = (
-    "binder fixes fixes_layers upgrade rule_legacy verification parser same_fixes shared_files solver_repairs "
+    "binder fixes fixes_layers upgrade rule_legacy verification patching parser same_fixes shared_files solver_repairs "
     "against_protoc misspelled_names rule_pages add_ignore writing"
 ).split()
 TIMEOUT = 600.0  # seconds; a change may make a loop endless

@@ -273,6 +273,16 @@ def test_the_dialect_is_the_one_that_has_all_that_is_used() -> None:
     assert "ssd" in net(text, "bvlc").problems[1].message
 
 
+@pytest.mark.parametrize("few", [True, False])
+def test_six_of_the_dialects_that_have_something_are_listed(few: bool) -> None:
+    types = (caffe_schema().layer_types or {}).items()
+    name, owners = next((name, owners) for name, owners in types if owners and (len(owners) <= 6) == few)
+    has = [known.name for known in caffe_schema().dialects if known.name in owners]
+    shown = ", ".join(has) if few else f"{', '.join(has[:6])} and {len(has) - 6} more"
+    (problem,) = net(f'layer {{ type: "{name}" }}', "bvlc").problems
+    assert problem.message == f"bvlc has no layer type '{name}'; it exists in {shown}"
+
+
 def test_a_field_with_another_form_in_some_dialect_is_read_in_the_form_that_fits() -> None:
     text = 'layer { type: "Pooling" pooling_param { kernel_size: 3 kernel_size: 2 } }'
     bound = net(text)

@@ -123,6 +123,14 @@ def test_unknown_fields_must_not_change(after: bytes, message: str) -> None:
         verify_text(NET, after)
 
 
+def test_an_unknown_field_may_get_the_text_that_a_fix_names(asked: list[str]) -> None:
+    change = PathChange((("layer", 1),), "?my_field", (b"my_field { deep 3 }",))
+    verify_text(NET, NET.replace(b"deep: 2", b"deep: 3"), change)
+    assert asked == ["protobuf", "protobuf"]
+    with pytest.raises(FixRejected, match=r"layer\[1\]\.\?my_field is b'my_field { deep 4 }'"):
+        verify_text(NET, NET.replace(b"deep: 2", b"deep: 4"), change)
+
+
 def test_the_layout_of_an_unknown_field_may_change() -> None:
     verify_text(NET, NET.replace(b"my_field { deep: 2 }", b"my_field: <\n  deep: 2; # why\n>"))
     verify_text(NET, NET.replace(b" my_field { deep: 2 }", b""), PathChange((("layer", 1),), "?my_field", ()))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,16 @@ from harness import run as run_program
 
 from caffe_lint.cli.commands import run as run_command
 from caffe_lint.engine.writing import write_patched
-from caffe_lint.fixes.write import OutsideRoots, remove_leftovers, write_atomically, write_copy, write_whole
+from caffe_lint.fixes import write as writer
+from caffe_lint.fixes.write import (
+    FileChanged,
+    OutsideRoots,
+    is_inside,
+    remove_leftovers,
+    write_atomically,
+    write_copy,
+    write_whole,
+)
 from caffe_lint.report import FORMATS
 from caffe_lint.source.errors import InputError
 
@@ -212,6 +223,16 @@ def test_a_report_replaces_an_older_one_in_one_step(tmp_path: Path) -> None:
     assert "E116" in done.stdout
 
 
+@pytest.fixture(params=["by descriptor", "by path"])
+def way_of_opening(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders are opened, or where the system has no descriptors of them, named by their paths."""
+    if request.param == "by path":
+        monkeypatch.setattr(writer, "_BY_DESCRIPTOR", False)
+    elif not writer._BY_DESCRIPTOR:
+        pytest.skip("this system has no descriptors of folders")
+
+
+@pytest.mark.usefixtures("way_of_opening")
 def test_a_link_that_appears_on_the_way_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "root" / "inner").mkdir(parents=True)
     (tmp_path / "out").mkdir()
@@ -225,6 +246,123 @@ def test_a_link_that_appears_on_the_way_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OutsideRoots):
         write_atomically(str(tmp_path / "root" / "inner" / "link" / "s"), b"old", b"new", [str(tmp_path / "root")])
     assert (tmp_path / "out" / "s").read_bytes() == b"old"
+
+
+@pytest.mark.usefixtures("way_of_opening")
+def test_what_is_written_stands_in_a_folder_that_is_made_for_it(tmp_path: Path) -> None:
+    original = tmp_path / "s"
+    original.write_bytes(b"old")
+    original.chmod(0o640)
+    for content in (b"first", b"second"):
+        write_copy(str(original), str(tmp_path / "out"), "a/b/s", content)
+        assert (tmp_path / "out" / "a" / "b" / "s").read_bytes() == content
+    assert stat.S_IMODE((tmp_path / "out" / "a" / "b" / "s").stat().st_mode) == 0o640
+    assert write_atomically(str(original), b"old", b"new", [str(tmp_path / "none"), str(tmp_path)]) == []
+    assert original.read_bytes() == b"new"
+    left = [name for _, _, names in os.walk(tmp_path) for name in names]
+    assert left == ["s", "s"]
+
+
+@pytest.mark.skipif(not writer._BY_DESCRIPTOR, reason="this system has no descriptors of folders")
+def test_a_folder_that_is_replaced_by_a_link_after_it_was_opened_is_written_where_it_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "s").write_bytes(b"old")
+    random = os.urandom
+
+    def exchange(number: int) -> bytes:  # called for the name of the temporary file, when the folder is open
+        (tmp_path / "ours").rename(tmp_path / "moved")
+        (tmp_path / "ours").symlink_to(tmp_path / "theirs")
+        return random(number)
+
+    monkeypatch.setattr(os, "urandom", exchange)
+    write_atomically(str(tmp_path / "ours" / "s"), b"old", b"new", [str(tmp_path)])
+    assert (tmp_path / "theirs" / "s").read_bytes() == b"old"
+    assert (tmp_path / "moved" / "s").read_bytes() == b"new"
+    assert os.listdir(tmp_path / "theirs") == os.listdir(tmp_path / "moved") == ["s"]
+
+
+def test_a_folder_whose_name_only_begins_as_an_allowed_one_is_outside(tmp_path: Path) -> None:
+    assert is_inside(str(tmp_path / "models" / "s"), [str(tmp_path / "other"), str(tmp_path / "models")])
+    assert is_inside(str(tmp_path / "models"), [str(tmp_path / "models")])
+    assert is_inside("/etc", ["/"])
+    assert not is_inside(str(tmp_path / "models-of-others" / "s"), [str(tmp_path / "models")])
+
+
+@pytest.mark.usefixtures("way_of_opening")
+def test_a_change_at_the_last_moment_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = write(tmp_path)
+
+    def change(descriptor: int) -> None:  # called when the new text is complete
+        path.write_text("of somebody else")
+
+    monkeypatch.setattr(os, "fsync", change)
+    with pytest.raises(FileChanged, match=r"0\.prototxt changed while it was being checked"):
+        write_atomically(str(path), NET.encode(), FIXED.encode(), [str(tmp_path)])
+    assert (path.read_text(), os.listdir(tmp_path)) == ("of somebody else", [path.name])
+
+
+def test_a_file_that_only_begins_as_expected_has_changed(tmp_path: Path) -> None:
+    (path,) = write(tmp_path, NET + "# more\n")
+    with pytest.raises(FileChanged):
+        write_atomically(str(path), NET.encode(), FIXED.encode(), [str(tmp_path)])
+    assert path.read_text() == NET + "# more\n"
+
+
+def test_a_folder_is_not_replaced_by_a_report(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_whole(str(tmp_path / "report"), b"text", [str(tmp_path)])
+    assert os.listdir(tmp_path) == ["report"]
+
+
+def test_a_copy_replaces_a_link_and_does_not_follow_it(tmp_path: Path) -> None:
+    for name in ("original", "theirs"):
+        (tmp_path / name).write_bytes(b"old")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "s").symlink_to(tmp_path / "gone")
+    write_copy(str(tmp_path / "original"), str(tmp_path / "out"), "s", b"new")
+    assert not (tmp_path / "out" / "s").is_symlink()
+    assert ((tmp_path / "out" / "s").read_bytes(), (tmp_path / "gone").exists()) == (b"new", False)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_report_goes_into_a_pipe_that_somebody_reads(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match=os.strerror(errno.ENXIO)):
+        write_whole(str(pipe), b"nobody reads", [str(tmp_path)])
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, True)
+    text = b"x" * 300_000  # more than a pipe holds
+    writing = threading.Thread(target=write_whole, args=(str(pipe), text, [str(tmp_path)]))
+    writing.start()
+    with os.fdopen(reader, "rb") as file:
+        assert file.read(len(text)) == text
+    writing.join()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_the_rest_of_an_open_file_is_written(tmp_path: Path) -> None:
+    file = io.BytesIO(b"read " + b"x" * (3 << 20))
+    assert file.read(5) == b"read "
+    write_whole(str(tmp_path / "copy"), file, [str(tmp_path)], mode=0o600)
+    assert (tmp_path / "copy").read_bytes() == b"x" * (3 << 20)
+    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o600
+
+
+def test_an_owner_that_cannot_be_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = write(tmp_path)
+
+    def refuse(*arguments: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", refuse, raising=False)
+    written = write_patched(*patch_of([path]), [str(tmp_path)])
+    assert written.losses == [f"{path} could not keep its owner"]
+    assert path.read_text() == FIXED
 
 
 def test_a_lost_hard_link_is_said(tmp_path: Path) -> None:
@@ -258,7 +396,9 @@ def test_a_new_file_has_the_mode_that_the_user_asks_for(tmp_path: Path) -> None:
 
 def test_leftovers_of_dead_processes_are_removed_and_those_of_others_kept(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(NET.replace("SoftMax", "Softmax"))
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
     left = tmp_path / f".caffe-lint-{dead.stdout.strip()}-{'0' * 16}"
     running = tmp_path / f".caffe-lint-{os.getpid()}-{'0' * 16}"
     foreign = tmp_path / ".caffe-lint-notes"
@@ -268,6 +408,25 @@ def test_leftovers_of_dead_processes_are_removed_and_those_of_others_kept(tmp_pa
     assert (left.exists(), running.exists(), foreign.exists()) == (False, True, True)
     remove_leftovers([str(tmp_path)])
     assert running.exists()
+
+
+def test_a_leftover_that_is_held_is_no_leftover(tmp_path: Path) -> None:
+    """The process may run in another container, where its number means another one."""
+    fcntl = pytest.importorskip("fcntl")
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
+    held = tmp_path / f".caffe-lint-{dead.stdout.strip()}-{'0' * 16}"
+    no_process = tmp_path / f".caffe-lint-9999999999-{'0' * 16}"  # a greater number than any process has
+    for path in (held, no_process):
+        path.write_text("half")
+    (tmp_path / f".caffe-lint-{dead.stdout.strip()}-{'1' * 16}").mkdir()
+    with held.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        remove_leftovers([str(tmp_path), str(tmp_path / "none")])
+        assert len(os.listdir(tmp_path)) == 3
+    remove_leftovers([str(tmp_path)])
+    assert sorted(os.listdir(tmp_path)) == sorted([no_process.name, f".caffe-lint-{dead.stdout.strip()}-{'1' * 16}"])
 
 
 @pytest.mark.parametrize("name", ["x" * 240 + ".prototxt", "net.prototxt"])
@@ -364,7 +523,10 @@ def test_a_folder_that_may_not_be_written_is_said_and_the_others_are_written(tmp
     assert "Permission denied" in done.stderr
     assert "shut/0.prototxt:2 E116" not in done.stdout
     assert "open/0.prototxt:2 E116" in done.stdout
-    assert ((tmp_path / "shut" / "0.prototxt").read_text(), (tmp_path / "open" / "0.prototxt").read_text()) == (NET, FIXED)
+    assert ((tmp_path / "shut" / "0.prototxt").read_text(), (tmp_path / "open" / "0.prototxt").read_text()) == (
+        NET,
+        FIXED,
+    )
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])
