@@ -227,11 +227,6 @@ class SourceReport:
         total = len(mine) or 1
         return len(shared), total, [(self.contents[one], other.contents[one]) for one in shared[:EXAMPLES]]
 
-    @property
-    def main_shape(self) -> tuple[int, ...] | None:
-        """The most frequent shape of items."""
-        return max(self.shapes, key=lambda shape: self.shapes[shape][0]) if self.shapes else None
-
 
 def _count(table: dict[Any, list[Any]], key: Any, where: str, number: int) -> None:
     known = table.get(key)

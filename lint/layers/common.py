@@ -100,7 +100,7 @@ for _name, _source, _settings in (
     ("LargeMarginInnerProduct", "largemargin_inner_product_layer.cpp", "largemargin_inner_product_param"),
     ("MarginInnerProduct", "margin_inner_product_layer.cpp", "margin_inner_product_param"),
 ):
-    layer_type(_name, _source, settings=_settings, bottoms=(1, 2), tops=(1, 2), fork_fields=None, ignores_gradient=(1,))(
+    layer_type(_name, _source, settings=_settings, bottoms=(1, 2), tops=(1, 2), fork_fields=None)(
         _margin_inner_product
     )
 

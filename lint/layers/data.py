@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import ALL, FROM_FILES, FROM_PROGRAM, MADE_UP, UNMODELLED
+from ..moments.layer_type import FROM_FILES, FROM_PROGRAM, MADE_UP, UNMODELLED
 from ..moments.shapes import Dims, Shape, describe
 from ..source.wording import counted
 from . import value_ranges
@@ -170,7 +170,6 @@ def hdf5_data(layer: Layer) -> Sequence[Shape]:
     reads=("hdf5_output_param",),
     bottoms=(2, 2),
     tops=(0, 0),
-    ignores_gradient=ALL,
 )
 def hdf5_output(layer: Layer) -> Sequence[Shape]:
     """Writes both bottoms to a file, once: the second pass finds the arrays there and stops."""

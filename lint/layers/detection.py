@@ -142,7 +142,6 @@ def detection_evaluate(layer: Layer) -> Sequence[Shape]:
 
 @layer_type(
     "ROIPooling", "roi_pooling_layer.cpp", signal=UNMODELLED, simulate="boxes.ROIPooling", keeps_range=True, bottoms=(2, 2),
-    ignores_gradient=(1,),
 )  # fmt: skip
 def roi_pooling(layer: Layer) -> Sequence[Shape]:
     """Fast R-CNN: every region, pooled to one size."""
@@ -158,7 +157,6 @@ def roi_pooling(layer: Layer) -> Sequence[Shape]:
 
 @layer_type(
     "PSROIPooling", "psroi_pooling_layer.cpp", signal=UNMODELLED, simulate="boxes.PSROIPooling", bottoms=(2, 2),
-    ignores_gradient=(1,),
 )  # fmt: skip
 def psroi_pooling(layer: Layer) -> Sequence[Shape]:
     """R-FCN: every part of a region, pooled from channels of its own."""
@@ -172,13 +170,13 @@ def psroi_pooling(layer: Layer) -> Sequence[Shape]:
     return ((regions[0] if regions else None, outputs, side, side),)
 
 
-@layer_type("BoxAnnotatorOHEM", "box_annotator_ohem_layer.cpp", signal=UNMODELLED, bottoms=(4, 4), tops=(2, 2), ignores_gradient=ALL)
+@layer_type("BoxAnnotatorOHEM", "box_annotator_ohem_layer.cpp", signal=UNMODELLED, bottoms=(4, 4), tops=(2, 2))
 def box_annotator_ohem(layer: Layer) -> Sequence[Shape]:
     """R-FCN: labels and weights of the hardest boxes."""
     return (layer.bottoms[2].shape, layer.bottoms[3].shape)
 
 
-@layer_type("Proposal", "proposal_layer.cpp", signal=UNMODELLED, bottoms=(0, None), tops=(0, None), ignores_gradient=ALL)
+@layer_type("Proposal", "proposal_layer.cpp", signal=UNMODELLED, bottoms=(0, None), tops=(0, None))
 def proposal(layer: Layer) -> Sequence[Shape]:
     """Regions from a region proposal network; their number depends on the data."""
     return ((None, 5), (None,))

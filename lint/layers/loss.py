@@ -280,7 +280,6 @@ _SMOOTH: dict[str, Any] = {
     "is_loss": True,
     "auto_top": True,
     "normalization": BATCH,
-    "ignores_gradient": (2, 3),
     **_REGRESSION,
 }
 # R-CNN's LayerSetUp does not call LossLayer's, so the loss has no weight unless loss_weight is set.
@@ -331,7 +330,7 @@ def _loss_of_fork(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
 
-_OPEN_LOSS: dict[str, Any] = {**_LOSS, "bottoms": (1, None), "tops": (1, None), "open_params": True, "ignores_gradient": (1,)}
+_OPEN_LOSS: dict[str, Any] = {**_LOSS, "bottoms": (1, None), "tops": (1, None), "open_params": True}
 # Some forks divide L1Loss by the number of items, others by that of elements, so it has no model either.
 for _name, _source, _facts in (
     ("L1Loss", "l1_loss_layer.cpp", _REGRESSION),

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     reads=("crop_param",),
     bottoms=(2, 2),
     in_place=IN_PLACE_WRONG_GRADIENT,
-    ignores_gradient=(1,),
     measures_shape_of=(1,),
     selects=True,
     value_range=value_ranges.within,
@@ -89,7 +88,7 @@ _ENLARGES: dict[str, Any] = {"upsampling": True, "keeps_channels": True}
 
 
 @layer_type(
-    "Upsample", "upsample_layer.cpp", signal="enlarging.Unpooling", simulate="sizes.Unpool", bottoms=(2, 2), ignores_gradient=(1,),
+    "Upsample", "upsample_layer.cpp", signal="enlarging.Unpooling", simulate="sizes.Unpool", bottoms=(2, 2),
     growth=_growth_by_scale, **_ENLARGES,
 )  # fmt: skip
 def upsample_with_mask(layer: Layer) -> Sequence[Shape]:
@@ -138,7 +137,7 @@ def upsample(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "UnPooling", "unpooling_layer.cpp", signal="enlarging.Unpooling", bottoms=(1, 2), ignores_gradient=(1,),
+    "UnPooling", "unpooling_layer.cpp", signal="enlarging.Unpooling", bottoms=(1, 2),
     growth=_growth_by_scale, **_ENLARGES,
 )  # fmt: skip
 def unpooling(layer: Layer) -> Sequence[Shape]:
@@ -157,7 +156,6 @@ def unpooling(layer: Layer) -> Sequence[Shape]:
     signal="enlarging.Unpooling",
     bottoms=(0, None),
     tops=(0, None),
-    ignores_gradient=(1,),
     **_ENLARGES,
 )
 def max_unpool(layer: Layer) -> Sequence[Shape]:

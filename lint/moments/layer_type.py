@@ -92,7 +92,6 @@ class LayerType(NamedTuple):
 
     # gradients
     refuses_gradient: tuple[int, ...] = ()  # Caffe stops if one of these bottoms needs a gradient
-    ignores_gradient: tuple[int, ...] = ()  # these bottoms silently get no gradient
     has_backward: bool = True  # False: Caffe stops if the layer must run backward
     stops_gradient: bool = False  # its tops need no gradient, whatever its bottoms need
     refuses_at: str = ""  # the check at which Caffe stops
