@@ -37,7 +37,7 @@ def number_text(value: float) -> str:
 
 
 # Control characters, at some of which Caffe's parser stops, and lone surrogates, which are bytes that are not UTF-8.
-_ESCAPED = re.compile("[\0-\x1f\x7f\udc80-\udcff]")
+_ESCAPED = "[\0-\x1f\x7f\udc80-\udcff]"
 
 
 def value_text(value: Any) -> str:
@@ -55,7 +55,7 @@ def value_text(value: Any) -> str:
 def string_text(value: str, quote: str = '"') -> str:
     """Quote a string in text format."""
     escaped = value.replace("\\", "\\\\").replace(quote, "\\" + quote).replace("\n", "\\n")
-    return quote + _ESCAPED.sub(lambda found: f"\\{ord(found[0]) & 0xFF:03o}", escaped) + quote
+    return quote + re.sub(_ESCAPED, lambda found: f"\\{ord(found[0]) & 0xFF:03o}", escaped) + quote
 
 
 def set_field(
@@ -180,7 +180,7 @@ def separator(tree: Tree, block: Block) -> str:
     """Return the text between the name and the value of scalars in this block, otherwise in the file: `: `, `:`, ` : `."""
     for candidates in (block.fields, tree.root.fields):
         for field in reversed(candidates):
-            if isinstance(field.value, Scalar) and field.colon >= 0:
+            if isinstance(field.value, Scalar) and field.has_colon:
                 between = tree.source[field.name_end : field.value.start]
                 if re.fullmatch(rb" ?:[ \t]?", between):
                     return between.decode()

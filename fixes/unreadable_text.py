@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from ..proto.binder import Bound, Message, bind, plain
+from ..proto.message import message_at
 from ..proto.parser import parse
 from ..proto.tree import Block, Field, Problem, are_alike
 from .apply import edited, select, verify
@@ -60,7 +61,9 @@ def _is_read_alike(text: Reading, fixes: list[Fix]) -> bool:
     tree = parse(edited(text.tree.source, (edit for fix in fixes for edit in fix.edits)))
     if len(tree.problems) > len(text.tree.problems):
         return False
-    if are_alike(tree.root, text.tree.root):  # then both mean the same, which takes less time to find out so
+    # A known field means the same without its colon, but only with it may an unknown one be taken for a misspelling.
+    has_unknown = any(problem.kind == "unknown-field" for problem in text.bound.problems)
+    if are_alike(tree.root, text.tree.root, with_colons=has_unknown):  # then both mean the same, found out in less time and memory
         return True
     bound = bind(tree, text.schema, text.bound.message.type.name, text.asked_dialect)
     try:
@@ -131,25 +134,6 @@ def _is_inside(field: Field, edit: Edit) -> bool:
         and value.start <= edit.start
         and edit.end <= value.end
     )
-
-
-def message_at(message: Message, start: int, end: int) -> Message:
-    """Return the innermost message that contains a span of bytes, at least `message` itself."""
-    inner: Message | None = message
-    while inner is not None:
-        message = inner
-        inner = _next_message(message, start, end)
-    return message
-
-
-def _next_message(message: Message, start: int, end: int) -> Message | None:
-    for entries in message.entries.values():
-        index = bisect_right(entries, start, key=lambda entry: entry[1].start) - 1
-        if index >= 0:
-            inner = entries[index][0]
-            if isinstance(inner, Message) and inner.block.open_end <= start and end <= inner.block.close:
-                return inner
-    return None
 
 
 def _changes(

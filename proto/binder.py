@@ -202,10 +202,10 @@ class _Binder:
                     value = None
                 if value is not None:
                     if name not in entries:
-                        entries[name] = [(value, node, field)]  # type: ignore[list-item]
+                        entries[name] = ((value, node, field),)  # type: ignore[assignment]
                         continue
                     if spec.repeated and spec.common:
-                        entries[name].append((value, node, field))  # type: ignore[arg-type]
+                        message.add(name, (value, node, field))  # type: ignore[arg-type]
                         continue
             self.field(message, field, spec, depth)
         for spec in type.required:
@@ -244,7 +244,8 @@ class _Binder:
         written: list[Entry] = []
         self.value(node, message.type.name, spec, field, written, depth)
         if written:
-            entries.setdefault(name, []).extend(written)
+            for entry in written:
+                message.add(name, entry)
 
     def form(self, spec: FieldType, field: Field, again: bool, depth: int) -> FieldType:
         """Return the first of several forms of a field that accepts this text."""
@@ -344,7 +345,7 @@ class _Binder:
 
     def colon(self, field: Field, spec: FieldType) -> None:
         """Report a missing colon. Only blocks, and lists of blocks, do not need one."""
-        if field.colon >= 0 or isinstance(field.value, Block) or spec.kind == "message":
+        if field.has_colon or isinstance(field.value, Block) or spec.kind == "message":
             return
         self.mark_reported(field)
         end = field.name_end
@@ -384,7 +385,7 @@ class _Binder:
     def misnamed_layer(self, message: Message, field: Field, node: Block, depth: int) -> None:
         """Report a layer in the current format that is in the field of the old format."""
         type = message.type.fields["layer"].message
-        message.entries.setdefault("layer", []).append((self.block(node, type, depth + 1), node, field))
+        message.add("layer", (self.block(node, type, depth + 1), node, field))
         text = "'layers' expects V1 layers with types such as CONVOLUTION; layers in the current format belong in 'layer'"
         repair = ((field.start, field.name_end, b"layer"),)
         self.report("wrong-type", field.start, field.name_end, text, repair, "rename it to 'layer'")
@@ -393,7 +394,7 @@ class _Binder:
         self.mark_reported(field)
         type = message.type
         if self.as_written or len(self.problems) >= MAX_PROBLEMS:
-            message.unknown.append(field)
+            message.add_unknown(field)
             return
         nearest = self.suggestion(message, field.name)
         if nearest == "layers" and isinstance(field.value, Block) and _is_current_format(field.value):
@@ -413,7 +414,7 @@ class _Binder:
                 self.renamed[field.start] = type.name
                 self.rename(message, field, spec, depth, text, safe=safe)
                 return
-        message.unknown.append(field)
+        message.add_unknown(field)
         hint = f"; did you mean '{nearest}'?" if nearest else self.right_place(message, field)
         if not hint and self.owners().extends(type, field.name):
             self.extended.add(type.name)
@@ -425,7 +426,8 @@ class _Binder:
         assert field.value is not None
         self.value(field.value, message.type.name, spec, field, written, depth)
         if written:
-            message.entries.setdefault(spec.name, []).extend(written)
+            for entry in written:
+                message.add(spec.name, entry)
         repair = ((field.start, field.name_end, spec.name.encode()),)
         text += f"; did you mean '{spec.name}'?"
         title = f"rename it to '{spec.name}'"
@@ -473,7 +475,7 @@ class _Binder:
         """Whether a field would be valid under another name."""
         if field.value is None or (isinstance(field.value, Block) and spec.kind != "message"):
             return False
-        if field.colon < 0 and spec.kind != "message":
+        if not field.has_colon and spec.kind != "message":
             return False
         alone = spec.name not in message.entries and all(other.name != spec.name for other in message.block.fields)
         if not alone and not spec.repeated:
@@ -591,7 +593,7 @@ class _Binder:
             found = _corrections().untyped_correction(item.text)
             repair = ((item.start, item.end, found.text),) if found.text is not None else None
             self.report(found.kind, item.start, item.end, found.message, repair, found.title)
-        elif item.colon < 0:
+        elif not item.has_colon:
             end = item.name_end
             text = f"expected ':' between '{item.name}' and its value"
             self.report("missing-colon", item.start, end, text, ((end, end, b":"),), "insert ':'")

@@ -16,7 +16,7 @@ class OpenList(Block):
     __slots__ = ("comma", "lacks_comma", "needs_comma", "values")
 
     def __init__(self, values: ListValue) -> None:
-        super().__init__(values.start, values.start + 1)
+        super().__init__(values.start + 1)
         self.values = values
         self.comma = -1
         self.needs_comma = False

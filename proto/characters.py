@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from .statement import MAX_PROBLEMS
 from .tree import Block, Field, ListValue, Problem, Scalar, Tree
 
 _QUOTES = dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02", '"') | dict.fromkeys(
@@ -45,12 +46,17 @@ def not_text(source: bytes) -> Problem | None:
 
 
 def without_lookalikes(source: bytes) -> tuple[bytes, list[Problem]]:
-    """Return the view of a source, and one problem per line and kind of replaced character."""
+    """Return the view of a source, and one problem per line and kind of replaced character.
+
+    What stands in lines after MAX_PROBLEMS problems is added to the last problem of its kind, which says so.
+    """
     if source.isascii():
         return source, []
     view = bytearray(source)
     found: dict[tuple[int, str], list[tuple[int, int, bytes]]] = {}
     names: dict[tuple[int, str], list[str]] = {}
+    last: dict[str, tuple[int, str]] = {}  # the last problem of each kind
+    more: dict[tuple[int, str], set[int]] = {}  # the further lines of a problem
     line = 0
     counted = 0
     for match in _PIECE.finditer(source):
@@ -63,13 +69,21 @@ def without_lookalikes(source: bytes) -> tuple[bytes, list[Problem]]:
             kind, new, padded = _replacement(character, size, position, source)
             if kind:
                 view[position : position + size] = padded
-                found.setdefault((line, kind), []).append((position, position + size, new))
-                names.setdefault((line, kind), []).append(character)
+                key = line, kind
+                if key not in found and len(found) >= MAX_PROBLEMS and kind in last:
+                    key = last[kind]
+                    more.setdefault(key, set()).add(line)
+                else:
+                    last[kind] = key
+                    names.setdefault(key, []).append(character)
+                found.setdefault(key, []).append((position, position + size, new))
             position += size
-    problems = [
-        Problem(kind, edits[0][0], edits[-1][1], _message(kind, names[line, kind]), tuple(edits), _TITLES[kind])
-        for (line, kind), edits in found.items()
-    ]
+    problems = []
+    for key, edits in found.items():
+        message = _message(key[1], names[key])
+        if key in more:
+            message += f" (and in {len(more[key])} more line{'s' if len(more[key]) > 1 else ''})"
+        problems.append(Problem(key[1], edits[0][0], edits[-1][1], message, tuple(edits), _TITLES[key[1]]))
     return bytes(view), problems
 
 
@@ -135,18 +149,19 @@ def map_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
     malformed = {id(item) for item in tree.malformed}
     settled: set[int] = set()
     tree.source = source
-    todo: list[tuple[Field | None, Scalar | Block | ListValue | None]] = [(None, tree.root)]
+    todo: list[Field | Scalar | Block | ListValue] = [tree.root]
     while todo:
-        field, value = todo.pop()
+        node = todo.pop()
+        field, value = (node, node.value) if isinstance(node, Field) else (None, node)
         if isinstance(value, Block):
-            todo += ((inner, inner.value) for inner in value.fields)
+            todo += value.fields
         elif isinstance(value, ListValue):
-            todo += ((None, item) for item in value.items)
+            todo += value.items
         elif value is not None:
-            end = value.end
-            value.start, value.end = _whole_characters(value.start, end, edits)
-            if field is not None and field.end == end:
-                field.end = value.end
+            end, field_end = value.end, field.end if field is not None else value.end
+            value.move(*_whole_characters(value.start, end, edits))
+            if field is not None:
+                field.end = value.end if field_end == end else field_end
             if id(value) in malformed:
                 settled |= _unpad(value, source, edits)
     for number, problem in enumerate(tree.problems):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .schema import MessageType
@@ -25,8 +26,24 @@ class Message:
         self.type = type
         self.block = block
         self.written = written
-        self.entries: dict[str, list[Entry]] = {}
-        self.unknown: list[Field] = []
+        self.entries: dict[str, Sequence[Entry]] = {}
+        self.unknown: Sequence[Field] = ()
+
+    def add(self, name: str, entry: Entry) -> None:
+        """Add a value of a field. Most fields have only one, which takes less memory in a tuple than in a list."""
+        entries = self.entries.get(name)
+        if entries is None:
+            self.entries[name] = (entry,)
+        elif isinstance(entries, list):
+            entries.append(entry)
+        else:
+            self.entries[name] = [*entries, entry]
+
+    def add_unknown(self, field: Field) -> None:
+        """Add a field that the message type does not have. Few messages have any, and so each list of them is its own."""
+        if not isinstance(self.unknown, list):
+            self.unknown = []
+        self.unknown.append(field)
 
     def __contains__(self, name: str) -> bool:
         return name in self.entries
@@ -78,6 +95,25 @@ class Message:
                 return message.span(name, position)
             message = entries[position][0]
         return message.block.start, message.block.end
+
+
+def message_at(message: Message, start: int, end: int) -> Message:
+    """Return the innermost message that contains a span of bytes, at least `message` itself."""
+    inner: Message | None = message
+    while inner is not None:
+        message = inner
+        inner = _next_message(message, start, end)
+    return message
+
+
+def _next_message(message: Message, start: int, end: int) -> Message | None:
+    for entries in message.entries.values():
+        index = bisect_right(entries, start, key=lambda entry: entry[1].start) - 1
+        if index >= 0:
+            inner = entries[index][0]
+            if isinstance(inner, Message) and inner.block.open_end <= start and end <= inner.block.close:
+                return inner
+    return None
 
 
 def with_values(message: Message, values: Mapping[str, Any]) -> Message:

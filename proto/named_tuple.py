@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
 else:
     from functools import cache
-    from operator import itemgetter
+    from operator import is_, itemgetter
     from types import FunctionType
 
     try:
@@ -50,10 +50,11 @@ else:
             return cls(*values)
 
         def _replace(self, **named):
+            """Return a copy with other values of some fields; the tuple itself, and no copy, if it has these already."""
             changed = tuple.__new__(type(self), map(named.pop, self._fields, self))
             if named:
                 raise ValueError(f"{type(self).__name__} has no field {', '.join(map(repr, named))}")
-            return changed
+            return self if all(map(is_, self, changed)) else changed
 
         def _asdict(self):
             return dict(zip(self._fields, self, strict=True))

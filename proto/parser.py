@@ -60,40 +60,44 @@ def parse(source: bytes) -> Tree:
     reported by `binder.bind`, which knows the expected type.
     """
     tree = _parse(source)
-    if tree.problems or tree.malformed:
-        tree = _parse_again(tree)
-        tree.problems.sort(key=lambda problem: problem.start)
+    if not (tree.problems or tree.malformed):
+        return tree
+    from . import characters  # keeps out of the start what only files with mistakes need
+
+    not_text = characters.not_text(source)
+    if not_text:
+        return Tree(source, Block(0, opening=0), [not_text])
+    view, odd_characters = characters.without_lookalikes(source)
+    if odd_characters:
+        del tree  # two trees of one file are not needed at once
+        tree = _parse(view)
+    tree = _with_guessed_braces(tree)
+    if odd_characters:
+        characters.map_to_source(tree, source, odd_characters)
+    tree.problems.sort(key=lambda problem: problem.start)
     return tree
 
 
-def _parse_again(tree: Tree) -> Tree:
-    """Parse an invalid file again, in the way that leaves the fewest problems."""
-    from . import characters  # keeps out of the start what only files with mistakes need
+def _with_guessed_braces(tree: Tree) -> Tree:
+    """Return the tree of the same text with the braces that its indentation shows, if that leaves no more problems."""
     from .braces import Indentation, brace_problems  # keeps out of the start what only files with mistakes need
 
-    source = tree.source
-    not_text = characters.not_text(source)
-    if not_text:
-        return Tree(source, Block(0, 0), [not_text])
-    view, odd_characters = characters.without_lookalikes(source)
-    if odd_characters:
-        tree = _parse(view)
     braces = brace_problems(tree)
     if braces:
         # The braces are unbalanced. If the indentation shows where one is missing or extra, every field keeps its block.
-        guess = _parse(view, Indentation(tree, braces))
+        guess = _parse(tree.source, Indentation(tree, braces))
         if len(brace_problems(guess)) <= len(braces) and len(guess.problems) <= len(tree.problems):
-            tree = guess
-    if odd_characters:
-        characters.map_to_source(tree, source, odd_characters)
+            return guess
     return tree
 
 
 def _parse(source: bytes, indentation: Indentation | None = None) -> Tree:
-    root = Block(0, 0)
+    root = Block(0, opening=0)
     stack: list[Block] = [root]
     reader: Reader | None = None
     names = _Names()
+    texts: dict[bytes, bytes] = {}  # equal values share one object, too
+    shared = texts.setdefault
     block = root
     append = root.fields.append
     position = 0
@@ -104,31 +108,23 @@ def _parse(source: bytes, indentation: Indentation | None = None) -> Tree:
             for match in statements(source, position, quiet):
                 kind = match.lastindex
                 if kind == 2:
-                    start, name_end = match.span(1)
                     name, text = match.group(1, 2)
                     end = match.end()
-                    colon = name_end if source[name_end] == 0x3A else source.index(b":", name_end)
-                    append(Field(names[name], start, colon, Scalar(text, end - len(text), end), end))
+                    append(Field(names[name], match.start(1), True, Scalar(shared(text, text), end, len(text))))
                 elif kind == 5:
                     if block is root:
                         position = match.start(5)
                         break
-                    end = match.end()
-                    block.close = end - 1
-                    block.end = end
+                    block.close_at(match.end())
                     stack.pop()
                     block = stack[-1]
-                    block.fields[-1].end = end
                     append = block.fields.append
                 elif kind == 6:
                     position = match.end()
                     break
                 else:
-                    start = match.start(1)
-                    end = match.end()
-                    inner = Block(end - 1, end)
-                    colon = source.index(b":", start) if kind == 3 else -1
-                    append(Field(names[match[1]], start, colon, inner, end))
+                    inner = Block(match.end())
+                    append(Field(names[match[1]], match.start(1), kind == 3, inner))
                     stack.append(inner)
                     block = inner
                     append = inner.fields.append
@@ -145,7 +141,7 @@ def _parse(source: bytes, indentation: Indentation | None = None) -> Tree:
             break
         block = stack[-1]
         append = block.fields.append
-    root.close = root.end = len(source)
+    root.close_at(len(source), 0)
     if reader is None:
         return Tree(source, root, [])
     return Tree(source, root, reader.problems, reader.malformed, reader.uncertain)

@@ -290,7 +290,7 @@ class Reader:
 
     def join(self, value: Scalar, text: bytes, end: int) -> None:
         value.text += text
-        value.end = end
+        value.move(value.start, end)
         if (
             b"\\" in text
             and bad_escape(text[1:-1]) is not None
@@ -324,14 +324,15 @@ class Reader:
             "syntax", position, end,
             f"expected a field name, found {self.quote(position, end)}: Caffe's messages have no extensions",
         )  # fmt: skip
-        field = Field("", position, -1, None, end)
+        field = Field("", position, False)
+        field.end = end
         self.stack[-1].fields.append(field)
         after = self.skip(end)
         if self.source[after : after + 1] == b":":
-            field.colon = after
+            field.add_colon()
             after = self.skip(after + 1)
         character = self.source[after : after + 1]
-        if character in (b"{", b"<", b"[") or (field.colon >= 0 and character not in (b"", b"}", b">", b";", b",")):
+        if character in (b"{", b"<", b"[") or (field.has_colon and character not in (b"", b"}", b">", b";", b",")):
             return self.value(field, after)
         return after
 
@@ -342,7 +343,6 @@ class Reader:
                 "syntax", position, position + 1, "expected '}' to close the block, found '{'",
                 ((position, position + 1, b"}"),), "write '}'",
             )  # fmt: skip
-            self.stack[-1].close = position
             self.leave(position + 1)
             return position + 1
         number = self.problem(
@@ -350,7 +350,7 @@ class Reader:
             "remove the brace",
         )  # fmt: skip
         if not self.indentation:
-            block = Block(position, position + 1)
+            block = Block(position + 1)
             block.fields = self.stack[-1].fields
             self.stack.append(block)
             self.special += 1
@@ -370,12 +370,14 @@ class Reader:
             if blanks_end(source, last.end) == position and self.lines.same(value.end, position):
                 string = without_next_name(value.text) if value.end == position and character in _NAME_START else None
                 if string and len(value.text) == value.end - value.start:
+                    value.move(value.start, value.start + len(string))
                     value.text = string
-                    value.end = last.end = value.start + len(string)
+                    last.end = value.end
                     self.bad(value)
                     return value.end
                 value.text = source[value.start : end]
-                value.end = last.end = end
+                value.move(value.start, end)
+                last.end = end
                 if not (self.malformed and self.malformed[-1] is value):
                     self.bad(value)
                 return end
@@ -413,7 +415,7 @@ class Reader:
         name = intern(token[1].decode())  # as in `_Names`, equal names share one object
         name_end = token.end()
         after = self.skip(name_end if after_name < 0 else after_name)
-        field = Field(name, start, -1, None, name_end)
+        field = Field(name, start, False)
         character = source[after] if after < len(source) else 0
         if character == 0x3A:
             self.stack[-1].fields.append(field)
@@ -468,7 +470,7 @@ class Reader:
     def after_colon(self, field: Field, colon: int, end: int = -1) -> int:
         """Read the value after a colon that ends at `end`, or report that there is none."""
         source = self.source
-        field.colon = colon
+        field.add_colon()
         end = colon + 1 if end < 0 else end
         field.end = end
         extra_end = end
@@ -507,7 +509,7 @@ class Reader:
         fields = self.stack[-1].fields
         if not fields or fields[-1] is not field:
             fields.append(field)
-        if field.colon >= 0:
+        if field.has_colon:
             self.problem(
                 "missing-value", field.start, field.end, f"expected a value after '{field.name}:', found {found}"
             )
@@ -562,7 +564,7 @@ class Reader:
                 "write '{'",
             )
             fields.append(field)
-            return self.open(field, Block(after, after + 1))
+            return self.open(field, Block(after + 1))
         if after >= len(source):
             found = "the end of the file"
         elif source[after] in _NAME_START or source[after] >= 0x7F:
@@ -593,14 +595,14 @@ class Reader:
             "missing-brace", field.start, end, f"expected '{{' after '{field.name}', found the fields of a block",
             ((end, end, b" {"),), "insert '{'", safe=False,
         )  # fmt: skip
-        self.open(field, Block(end, end))
+        self.open(field, Block(end, 0))
         return after
 
     def field_of_odd_name(self, start: int) -> int:
         """Read a field whose name is not an identifier, such as `kernel-size: 3`. The binder reports it."""
         match = _odd_name(self.source, start)
         assert match is not None
-        field = Field(match[1].decode(), start, -1, None, match.end(1))
+        field = Field(match[1].decode(), start, False)
         self.stack[-1].fields.append(field)
         if len(self.malformed) < MAX_PROBLEMS:
             self.malformed.append(field)
@@ -616,10 +618,10 @@ class Reader:
         """Read the value of a field: open a block or a list, or read a whole scalar."""
         character = self.source[position]
         if character in b"{<" or (character == 0x28 and self.opens_block(position)):
-            return self.open(field, Block(position, position + 1))
+            return self.open(field, Block(position + 1))
         if character == 0x5B:
             if self.opens_block(position):  # `[` for `{`
-                return self.open(field, Block(position, position + 1))
+                return self.open(field, Block(position + 1))
             values = ListValue(position)
             field.value = values
             field.end = position + 1
@@ -659,12 +661,12 @@ class Reader:
             minus = b"-"
             position = self.skip(position + 1)
             if position >= len(source) or source[position] in b"}>];,{<[:":
-                return self.bad(Scalar(minus, start, start + 1))
+                return self.bad(Scalar(minus, start + 1, 1))
         token = _token(source, position)
         assert token is not None
         kind, end = token.lastindex, token.end()
         if kind == 3 and not minus:
-            scalar = Scalar(token[3], start, end)
+            scalar = Scalar(token[3], end, end - start)
             if b"\\" in token[3] and bad_escape(token[3][1:-1]) is not None:
                 self.bad(scalar)
             return scalar
@@ -673,7 +675,7 @@ class Reader:
             and (end == len(source) or source[end] in AFTER_WORD)
             and (kind == 1 or _number(token[2]) is not None)
         ):
-            return Scalar(minus + token[0], start, end)
+            return Scalar(minus + token[0], end, end - start)
         glued = _number_and_name(source, position) or _word_and_name(source, position)
         if glued and not glued[2].startswith((b"x", b"X")):
             end = glued.end(1)
@@ -683,10 +685,10 @@ class Reader:
                 "syntax", end, glued.end(2), f"expected the end of the value, found {self.quote(end, glued.end(2))}",
                 ((end, end, between),), "start a new line",
             )  # fmt: skip
-            return Scalar(minus + glued[1], start, end)
+            return Scalar(minus + glued[1], end, end - start)
         quoted = source[position] in QUOTES
         end = unclosed_end(self.lines, position, self.stack) if quoted else bare_end(source, position)
-        return self.bad(Scalar(source[start:end], start, end))
+        return self.bad(Scalar(source[start:end], end, end - start))
 
     def list_piece(self, top: OpenList, position: int) -> int:
         """Read the next item, comma or end of a list."""
@@ -753,7 +755,7 @@ class Reader:
             self.special += 1
             return position + 1
         if character in b"{<":
-            block = Block(position, position + 1)
+            block = Block(position + 1)
             values.items.append(block)
             self.stack.append(block)
             self.special += 1
@@ -812,7 +814,6 @@ class Reader:
                 f"expected '{expected.decode()}' to close the block, found '{written.decode()}'",
                 ((position, position + 1, expected),), f"write '{expected.decode()}'",
             )  # fmt: skip
-        block.close = position
         self.leave(position + 1)
         return position + 1
 
@@ -841,10 +842,10 @@ class Reader:
         )  # fmt: skip
         return position + 1
 
-    def leave(self, end: int) -> None:
-        """Close the innermost block at `end`; a separator may follow."""
+    def leave(self, end: int, closing: int = 1) -> None:
+        """Close the innermost block at `end`, with a brace of that length; a separator may follow."""
         block = self.stack.pop()
-        block.end = end
+        block.close_at(end, closing)
         parent = self.stack[-1]
         if self.source[block.start : block.open_end] in (b"<", b"(", b"["):
             self.special -= 1
@@ -871,8 +872,7 @@ class Reader:
             if isinstance(self.stack[-1], OpenList):
                 self.close_list(size)
             else:
-                self.stack[-1].close = size
-                self.leave(size)
+                self.leave(size, 0)
 
     def report_unclosed(self, named: list[tuple[str, int]]) -> None:
         source = self.source
@@ -946,5 +946,4 @@ class Reader:
             f" '{holder.name}' opened on line {self.lines.number(block.start)} is not closed",
             ((where, where, text),), f"insert '{closer.decode()}'", safe=False,
         )  # fmt: skip
-        block.close = where
-        self.leave(where)
+        self.leave(where, 0)

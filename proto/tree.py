@@ -35,30 +35,57 @@ class Scalar:
     For adjacent strings, which the format concatenates, `text` holds the tokens without the space between them, and the
     span reaches from the first quote to the last. A value that is not a valid token (an unquoted path, an unterminated
     string) is a Scalar, too; the tree lists it as malformed.
+
+    The length of the span is kept instead of its start: Python has the small numbers once, but each position is an object.
     """
 
-    __slots__ = ("end", "start", "text")
+    __slots__ = ("_length", "end", "text")
 
-    def __init__(self, text: bytes, start: int, end: int) -> None:
+    def __init__(self, text: bytes, end: int, length: int) -> None:
         self.text = text
-        self.start = start
         self.end = end
+        self._length = length
+
+    @property
+    def start(self) -> int:
+        """The position of its first byte."""
+        return self.end - self._length
+
+    def move(self, start: int, end: int) -> None:
+        """Give it another span."""
+        self.end = end
+        self._length = end - start
 
 
 class Block:
     """A message: `{ ... }`, `< ... >`, or the whole file, which has no braces.
 
-    `start` and `end` include the braces, `open_end` and `close` do not.
+    `start` and `end` include the braces, `open_end` and `close` do not. A brace that is missing has no length.
     """
 
-    __slots__ = ("close", "end", "fields", "open_end", "start")
+    __slots__ = ("_closing", "_opening", "end", "fields", "open_end")
 
-    def __init__(self, start: int, open_end: int) -> None:
-        self.start = start
+    def __init__(self, open_end: int, opening: int = 1) -> None:
         self.open_end = open_end
-        self.close = open_end
         self.end = open_end
+        self._opening = opening  # the lengths of its braces: see `Scalar`
+        self._closing = 0
         self.fields: list[Field] = []
+
+    @property
+    def start(self) -> int:
+        """The position of the brace that opens it."""
+        return self.open_end - self._opening
+
+    @property
+    def close(self) -> int:
+        """The position of the brace that closes it."""
+        return self.end - self._closing
+
+    def close_at(self, end: int, closing: int = 1) -> None:
+        """Close it with a brace of that length, which ends at `end`."""
+        self.end = end
+        self._closing = closing
 
 
 class ListValue:
@@ -78,18 +105,40 @@ Value = Scalar | Block | ListValue
 class Field:
     """`name: value` or `name { ... }`, including the separator (`;` or `,`) if there is one.
 
-    `value` is None if the value is missing. `colon` is the position of the colon, or -1. `name` is the name as written,
-    which in an invalid file may not be an identifier, or may be empty.
+    `value` is None if the value is missing. `has_colon` says whether there is a colon between them. `name` is the name as
+    written, which in an invalid file may not be an identifier, or may be empty.
+
+    The end is kept as the number of bytes after the value, nearly always 0: see `Scalar`.
     """
 
-    __slots__ = ("colon", "end", "name", "start", "value")
+    __slots__ = ("_rest", "name", "start", "value")
 
-    def __init__(self, name: str, start: int, colon: int, value: Value | None, end: int) -> None:
+    def __init__(self, name: str, start: int, has_colon: bool, value: Value | None = None) -> None:
         self.name = name
         self.start = start
-        self.colon = colon
         self.value = value
-        self.end = end
+        self._rest: int = has_colon  # and twice the number of bytes after the value, or after the name
+
+    @property
+    def has_colon(self) -> bool:
+        """Whether there is a colon after the name."""
+        return self._rest & 1 == 1
+
+    @property
+    def end(self) -> int:
+        """The position after its last byte."""
+        value = self.value
+        return (self.start + len(self.name) if value is None else value.end) + (self._rest >> 1)
+
+    @end.setter
+    def end(self, end: int) -> None:
+        has_colon = self._rest & 1
+        self._rest = 0
+        self._rest = 2 * (end - self.end) + has_colon
+
+    def add_colon(self) -> None:
+        """Note that there is a colon, or what is meant as one."""
+        self._rest |= 1
 
     @property
     def name_end(self) -> int:
@@ -184,8 +233,11 @@ def fields_at(block: Block, position: int) -> list[Field]:
     return found
 
 
-def are_alike(one: Block, other: Block) -> bool:
-    """Return whether two messages are written alike: the same fields in the same order, with the same tokens for values."""
+def are_alike(one: Block, other: Block, *, with_colons: bool) -> bool:
+    """Return whether two messages are written alike: the same fields in the same order, with the same tokens for values.
+
+    Without `with_colons`, one that is missing makes no difference.
+    """
     pairs: list[tuple[Value | None, Value | None]] = [(one, other)]
     while pairs:
         a, b = pairs.pop()
@@ -193,7 +245,7 @@ def are_alike(one: Block, other: Block) -> bool:
             if len(a.fields) != len(b.fields):
                 return False
             for x, y in zip(a.fields, b.fields, strict=True):
-                if x.name != y.name or (x.colon < 0) != (y.colon < 0):
+                if x.name != y.name or (with_colons and x.has_colon != y.has_colon):
                     return False
                 pairs.append((x.value, y.value))
         elif isinstance(a, ListValue) and isinstance(b, ListValue):

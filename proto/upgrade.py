@@ -7,6 +7,7 @@ Source: src/caffe/util/upgrade_proto.cpp, `UpgradeNetAsNeeded` and `UpgradeSolve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .binder import Entry, Message
@@ -452,7 +453,7 @@ class _NetUpgrade:
         upgraded.entries["layer"] = [*layers, *upgraded.entries.get("layer", [])]
         return upgraded
 
-    def input_layer(self, net: Message, tops: list[Entry], shapes: list[Entry]) -> Entry:
+    def input_layer(self, net: Message, tops: Sequence[Entry], shapes: Sequence[Entry]) -> Entry:
         _, node, field = tops[0]
         layer = self.new("LayerParameter", net.block)
         layer.entries["name"] = [("input", node, field)]
@@ -464,7 +465,7 @@ class _NetUpgrade:
             layer.entries["input_param"] = [(param, node, field)]
         return layer, node, field
 
-    def shapes_of_dims(self, net: Message, inputs: int, dims: list[Entry]) -> list[Entry]:
+    def shapes_of_dims(self, net: Message, inputs: int, dims: Sequence[Entry]) -> list[Entry]:
         """Return a BlobShape for each full group of four `input_dim`, at most one per input."""
         shapes: list[Entry] = []
         for start in range(0, min(4 * inputs, len(dims) - 3), 4):

@@ -85,7 +85,7 @@ def test_no_text_is_lost_between_windows_lines_tabs_and_a_missing_last_newline()
 def test_a_field_knows_its_name_colon_value_and_end() -> None:
     field = only_field(b"  base_lr : 0.01 ;")
     assert isinstance(field.value, Scalar)
-    assert (field.start, field.name_end, field.colon) == (2, 9, 10)
+    assert (field.start, field.name_end, field.has_colon) == (2, 9, True)
     assert (field.value.start, field.value.end, field.end) == (12, 16, 18)
 
 
@@ -93,7 +93,7 @@ def test_a_block_knows_its_braces() -> None:
     field = only_field(b"param { lr_mult: 1 }")
     assert isinstance(field.value, Block)
     assert (field.value.start, field.value.open_end, field.value.close, field.value.end) == (6, 7, 19, 20)
-    assert field.colon == -1
+    assert not field.has_colon
 
 
 def test_lines_and_columns_are_those_of_an_editor() -> None:
@@ -370,3 +370,11 @@ def test_work_grows_with_the_length_only(text: Callable[[int], bytes]) -> None:
 
 def test_a_hundred_thousand_open_blocks_are_no_problem_but_one() -> None:
     assert len(parse(b"a{" * 100_000).problems) == 1
+
+
+def test_what_stands_in_lines_after_a_thousand_problems_is_added_to_the_last() -> None:
+    source = "".join(f"name: “{number}”\n" for number in range(1500)).encode()
+    problems = parse(source).problems
+    assert len(problems) == 1000
+    assert "and in 500 more lines" in problems[-1].message
+    assert repaired(source) == source.replace("“".encode(), b'"').replace("”".encode(), b'"')

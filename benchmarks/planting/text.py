@@ -13,8 +13,9 @@ _CASE = {"MAX": "max", "AVE": "ave", "TRAIN": "train", "TEST": "test", "LMDB": "
 
 @plants("E101", "text")
 def equals_sign(case: Case) -> bytes:
-    field, _value = case.pick(pair for pair in case.scalars() if pair[0].colon >= 0)
-    return case.put(field.colon, field.colon + 1, case.pick([" =", "="]))
+    field, _value = case.pick(pair for pair in case.scalars() if pair[0].has_colon)
+    colon = case.source.index(b":", field.name_end)
+    return case.put(colon, colon + 1, case.pick([" =", "="]))
 
 
 @plants("E101", "text")
@@ -125,7 +126,7 @@ def escape_in_a_name(case: Case) -> bytes:
 
 @plants("E108", "text")
 def colon_lost(case: Case) -> bytes:
-    field, value = case.pick((f, v) for f, v in case.scalars() if f.colon >= 0)
+    field, value = case.pick((f, v) for f, v in case.scalars() if f.has_colon)
     return case.put(field.name_end, value.start, " ")
 
 
@@ -137,7 +138,7 @@ def value_lost(case: Case) -> bytes:
 
 @plants("E109", "text")
 def colon_and_value_lost(case: Case) -> bytes:
-    field, value = case.pick((f, v) for f, v in case.scalars() if f.colon >= 0)
+    field, value = case.pick((f, v) for f, v in case.scalars() if f.has_colon)
     return case.put(field.name_end, value.end, "")
 
 

@@ -277,7 +277,7 @@ def _infer(description: Description) -> Any:
     def infer(layer: Layer) -> Sequence[Shape]:
         inferred = like(layer) if like is not None else ()
         if params is not None:
-            layer.params.clear()
+            layer.params = ()
             for i, rule in enumerate(params):
                 layer.add_param(f"blob {i}", _evaluated(rule, layer))
         if shapes is None:

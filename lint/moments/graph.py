@@ -58,7 +58,14 @@ class Blob:
         self.top_index = top_index
         self.below = below
         self.shape: Shape = None
-        self.consumers: list[Layer] = []
+        self.consumers: Sequence[Layer] = ()
+
+    def add_consumer(self, layer: Layer) -> None:
+        """Add a layer that reads it. A blob that no layer reads has no list of its own."""
+        if isinstance(self.consumers, list):
+            self.consumers.append(layer)
+        else:
+            self.consumers = [layer]
 
     @property
     def count(self) -> int | None:
@@ -155,7 +162,7 @@ class Layer:
         self.phase = phase
         self.bottoms: list[Blob] = []
         self.tops: list[Blob] = []
-        self.params: list[Param] = []
+        self.params: Sequence[Param] = ()
         self.loss_weights: tuple[float, ...] = ()
         self.runs_backward = False
         self.gradient_bottoms: Sequence[bool] = ()
@@ -232,7 +239,7 @@ class Layer:
         """Add a parameter. Its filler is the field `filler_name` of the sub-message `owner`, if written."""
         written = owner.entries.get(filler_name) if owner is not None else None
         param = Param(self, role, shape, written[0][0] if written else None, filler_name, constant)
-        self.params.append(param)
+        self.params = [*self.params, param]
         return param
 
     def fail(
@@ -284,8 +291,9 @@ class Layer:
         """
         for param in self.params:
             del param.owner
-        for parts in (self.bottoms, self.tops, self.params):
+        for parts in (self.bottoms, self.tops):
             parts.clear()
+        self.params = ()
 
     def __repr__(self) -> str:
         return f"<{self.type} {self.name!r}>"

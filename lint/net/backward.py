@@ -18,16 +18,18 @@ def mark_backward(net: Net) -> None:
     """
     needing: set[Blob] = set()
     runs: list[bool] = []
-    bottoms: list[list[bool]] = []
+    bottoms: list[tuple[bool, ...]] = []
+    alike: dict[tuple[bool, ...], tuple[bool, ...]] = {}  # most layers share a few of them
     for layer in net.layers:
         computed = [blob in needing for blob in layer.bottoms]
         needs = True in computed
         if "propagate_down" in layer.message.entries:
             written = layer.message["propagate_down"]
-            computed = [written[i] if i < len(written) else each for i, each in enumerate(computed)]
+            computed = [written[i] if i < len(written) else needed for i, needed in enumerate(computed)]
         # BatchNorm freezes only its own copy of the parameters: Net::Init reads 1 where nothing is written.
         needs = needs or any((param.spec["lr_mult"] if param.spec else 1.0) != 0 for param in layer.params)
-        bottoms.append(computed)
+        each = tuple(computed)
+        bottoms.append(alike.setdefault(each, each))
         runs.append(needs)
         if needs and not layer.traits.stops_gradient:
             needing.update(layer.tops)
@@ -40,7 +42,8 @@ def mark_backward(net: Net) -> None:
         used = is_loss or any(not blob.consumers or blob in wanted for blob in layer.tops)
         if not contributes or not used:
             runs[index] = False
-            bottoms[index] = [False] * len(layer.bottoms)
+            none = (False,) * len(layer.bottoms)
+            bottoms[index] = alike.setdefault(none, none)
         if contributes:
             under_loss.update(layer.bottoms)
         for blob, computes in zip(layer.bottoms, bottoms[index], strict=True):
@@ -51,9 +54,9 @@ def mark_backward(net: Net) -> None:
             kept = layer.kind.not_forced if layer.kind else ()
             total = len(layer.bottoms)
             runs[layer.index] = True
-            bottoms[layer.index] = [
+            bottoms[layer.index] = tuple(
                 computes or not is_in(i, kept, total) for i, computes in enumerate(bottoms[layer.index])
-            ]
+            )
     for layer in net.layers:
         layer.runs_backward = runs[layer.index]
         layer.gradient_bottoms = bottoms[layer.index]

@@ -155,7 +155,7 @@ class _Builder:
             blob = latest.get(blob_name)
             if blob is None:
                 blob = self.unknown_bottom(layer, blob_name, (node.start, node.end))
-            blob.consumers.append(layer)
+            blob.add_consumer(layer)
             bottoms.append(blob)
         if "propagate_down" in entries and len(entries["propagate_down"]) != len(bottoms):
             has = f"{number_of(len(entries['propagate_down']), 'propagate_down')} for {counted(len(bottoms), 'bottom')}"
@@ -219,7 +219,7 @@ class _Builder:
         own, settings = self.net.problems[found:], meant.settings
         del self.net.problems[found:]
         layer.take_for(meant)
-        layer.params.clear()
+        layer.params = ()
         text = f"{settings} is for type {meant.name}, and {layer.type} does not read it"
         layer.fail("wrong-type", text, "type", own[0].source, subject=meant.name)
         return self.set_up(layer, meant)

@@ -114,6 +114,8 @@ def render(format: str, findings: list[Finding], summary: Summary, *, colour: bo
 def shown(finding: Finding, *, with_paths: bool = True) -> Finding:
     """Return a finding with `visible` texts, and paths if people read them; the line that it stands in stays as it is."""
     related = tuple(_shown(place, with_paths)._replace(message=visible(place.message)) for place in finding.related)
+    if related == finding.related:
+        related = finding.related
     fix = finding.fix
     if fix is not None:
         fix = fix._replace(path=visible(fix.path) if with_paths else fix.path, title=visible(fix.title))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..layers.sliding_windows import Window, window_of
 from ..moments.graph import Layer, Param
 from ..moments.shapes import Shape
@@ -26,7 +28,7 @@ class Row(NamedTuple):
     type: str
     bottoms: list[str]
     tops: list[Top]
-    params: list[Param]
+    params: Sequence[Param]
     multiply_adds: int | None
     kind: str  # "data", "loss", "split", "unknown" or nothing
     window: Window | None

@@ -108,7 +108,7 @@ def _sizes(sizes: tuple[int, ...]) -> str:
     return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
 
 
-def _params(params: list[Param]) -> str:
+def _params(params: Sequence[Param]) -> str:
     """Return the number of values, in brackets if all of them are shared with an earlier layer."""
     if not params:
         return ""
