@@ -15,9 +15,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
+from .allowed import root_of
+
 _BY_DESCRIPTOR = {os.open, os.stat, os.unlink, os.mkdir, os.rename} <= os.supports_dir_fd
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_TEMPORARY = re.compile(r"\.caffe-lint-([0-9]{1,10})-[0-9a-f]{16}\Z")
+_TEMPORARY = r"\.caffe-lint-([0-9]{1,10})-[0-9a-f]{16}\Z"
 
 
 class FileChanged(OSError):
@@ -26,11 +28,6 @@ class FileChanged(OSError):
 
 class OutsideRoots(OSError):
     """The file lies outside the folders in which may be written, or a link on the way leads out of them."""
-
-
-def is_inside(path: str, roots: Iterable[str]) -> bool:
-    """Return whether a path, with its links resolved, lies in one of the folders."""
-    return _root_of(os.path.realpath(path), roots) is not None
 
 
 def write_atomically(path: str, old: bytes, new: bytes, roots: Iterable[str]) -> list[str]:
@@ -43,7 +40,7 @@ def write_atomically(path: str, old: bytes, new: bytes, roots: Iterable[str]) ->
     Raises OutsideRoots, FileChanged if the content of the file is not `old`, and OSError if it or its folder cannot be written.
     """
     target = os.path.realpath(path)
-    root = _root_of(target, roots)
+    root = root_of(target, roots)
     if root is None:
         raise OutsideRoots(f"{path} lies outside the folders that may be written")
     with _opened(root, os.path.dirname(target)) as folder:
@@ -57,7 +54,7 @@ def write_copy(path: str, folder: str, name: str, content: bytes) -> None:
     """
     root = os.path.realpath(folder)
     target = os.path.normpath(os.path.join(root, name))
-    if _root_of(target, (root,)) is None:
+    if root_of(target, (root,)) is None:
         raise OutsideRoots(f"{os.path.join(folder, name)} lies outside {folder}")
     if os.path.exists(target) and os.path.samefile(path, target):
         raise FileExistsError(f"{os.path.join(folder, name)} is the original file")
@@ -81,7 +78,7 @@ def write_whole(path: str, content: bytes | BinaryIO, roots: Iterable[str], *, m
             _copy(content, file)
         return
     target = os.path.realpath(path)
-    root = _root_of(target, roots)
+    root = root_of(target, roots)
     if root is None:
         raise OutsideRoots(f"{path} is a link out of the folder it lies in")
     with _opened(root, os.path.dirname(target)) as folder:
@@ -117,14 +114,6 @@ def _is_pipe(path: str) -> bool:
         return stat.S_ISFIFO(os.lstat(path).st_mode)
     except OSError:
         return False
-
-
-def _root_of(target: str, roots: Iterable[str]) -> str | None:
-    """Return the folder in which a resolved path lies, resolved as well."""
-    for root in map(os.path.realpath, roots):
-        if target == root or target.startswith(os.path.join(root, "")):
-            return root
-    return None
 
 
 class _Folder:
@@ -231,7 +220,7 @@ class _Folder:
     def clean(self) -> None:
         """Remove the temporary files of processes that no longer run."""
         for name in os.listdir(self.path if self.descriptor is None else self.descriptor):
-            match = _TEMPORARY.match(name)
+            match = re.match(_TEMPORARY, name)
             if match is None or _is_running(int(match.group(1))):
                 continue
             with suppress(OSError):

@@ -29,6 +29,7 @@ def test_a_check_of_a_calm_training_in_a_fresh_clone_loads_no_more_than_it_needs
     ours = {name.removeprefix("caffe_lint.") for name in found if name.startswith("caffe_lint.")}
     assert {"stability.signal.simulation", "source.run_scripts"} <= ours
     assert ours.isdisjoint({"source.script_trainings", "source.python_text", "stability.advice.trying", "stability.advice.default_repair"})
+    assert ours.isdisjoint({"engine.fixing", "fixes.apply", "fixes.unreadable_text", "fixes.write"})
     assert not any(name.startswith(("server.", "simulation.", "training_log.", "rules.logs.", "report.view.")) for name in ours)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..api import Keeping, Session
+from ..fixes.allowed import is_inside
 from ..proto.named_tuple import NamedTuple
 from ..report import JobReport, Summary, render, shown, summary_line
 from ..settings.in_force import CommandLine
@@ -429,8 +430,6 @@ def _write(
     roots: tuple[str, ...],
 ) -> Written:
     """Writes the patched files; standard input goes to standard output."""
-    from ..fixes.write import is_inside  # keeps what writes files out of the start
-
     if piped is not None:
         sys.stdout.buffer.write(patched.get(piped, sources.get(piped, b"")))
         sys.stdout.buffer.flush()

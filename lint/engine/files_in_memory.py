@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..fixes.allowed import is_inside
 from ..fixes.changes import PathChanges, Round
-from ..fixes.write import is_inside
 from ..net.job import Job, Nets, Simulate
 from ..net.weights_origin import StatedOrigin
 from ..proto.schema import Schema

@@ -12,7 +12,6 @@ from ..proto.named_tuple import NamedTuple
 from ..settings.settings import Settings
 from . import plugins
 from .files_in_memory import Files
-from .fixing import fix_unit
 from .unit_check import check_unit
 from .units import Unit, UnitResult, path_order
 
@@ -112,6 +111,8 @@ def _check_units(
 
 
 def _patch_units(work: Work, files: Files, patch: str, jobs: int | None, listener: Listener) -> list[UnitResult]:
+    from .fixing import fix_unit  # keeps what applies fixes out of a check
+
     def run(unit: Unit, files: Files, settings: Settings) -> UnitResult:
         return fix_unit(unit, files, settings, unsafe=patch == "unsafe")
 
@@ -260,6 +261,8 @@ def _check_unit(work: Work, files: Files, number: int, *, keeps: bool) -> UnitRe
 def _patch_unit(work: Work, files: Files, patch: str, number: int) -> UnitResult:
     unit, settings = work[number]
     plugins.load(settings.plugins)
+    from .fixing import fix_unit  # keeps what applies fixes out of a check
+
     return fix_unit(unit, files.release(unit, settings), settings, unsafe=patch == "unsafe")
 
 

@@ -275,6 +275,7 @@ class Nets:
         if not file.source.strip():
             advice = "and Caffe stops at the first iteration of a net without layers"
             self._unread[reference.path] = NotPrototxt(file.path, "empty", advice)
+        _ = file.tree  # which is read anyway, and tells the kind as well as what looks at the beginning of a text would
         return file if file.kind in ("net", "template") else None
 
     def take_apart(self) -> None:

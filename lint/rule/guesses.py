@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..fixes.unreadable_text import misread
 from .finding import Hit
 
 
@@ -15,7 +14,11 @@ def tried(hits: Iterable[Hit]) -> list[Hit]:
     """
     listed = list(hits)
     guesses = list(dict.fromkeys(hit.guess for hit in listed if hit.guess is not None))
-    wrong = misread(next(hit.file.reading for hit in listed if hit.guess is not None), guesses) if guesses else []
+    if not guesses:
+        return listed
+    from ..fixes.unreadable_text import misread  # keeps out of the start what only files with mistakes need
+
+    wrong = misread(next(hit.file.reading for hit in listed if hit.guess is not None), guesses)
     return [hit if hit.guess is None or hit.guess in wrong else hit._replace(fix=hit.guess) for hit in listed]
 
 

@@ -33,19 +33,19 @@ _SOLVER_FIELDS = frozenset(
 # for in so many bytes only, as each comment that the pattern passes costs memory.
 _BEGINNING = 65_536
 _GAP = rb"(?:\s|#[^\n]*\n)*"
-_OPENS_AS_NET = re.compile(
+_OPENS_AS_NET = (
     rb"%(gap)b(?:(?:(?:name|input)\s*:\s*\"[^\"\\\n]*\"|input_dim\s*:\s*\d+(?=\s)|input_shape\s*\{[\s\w:]*\})%(gap)b)*"
     rb"layers?\s*\{%(gap)b(?:name|type|bottom|top)\s*:" % {b"gap": _GAP}
-).match
+)
 _CONTROLS = bytes([*range(9), *range(14, 32)])
 _LETTERS = bytes([*range(9, 14), *range(32, 127)])
 _BEYOND_ASCII = bytes(range(128, 256))
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|html|head|body|!--)", re.IGNORECASE)
+_MARKUP = rb"(?i)(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|html|head|body|!--)"
 # What a web server says that has no such file, alone in a file: `404: Not Found`. No field begins with a number.
 _LONGEST_REFUSAL = 200
-_REFUSAL = re.compile(
-    rb"\s*(?:(?:error:?\s+|http/[\d.]+\s+)?[45]\d\d\b[^\n{}]*|(?:not found|forbidden|access denied|bad gateway)\.?)\s*", re.IGNORECASE
+_REFUSAL = (
+    rb"(?i)\s*(?:(?:error:?\s+|http/[\d.]+\s+)?[45]\d\d\b[^\n{}]*|(?:not found|forbidden|access denied|bad gateway)\.?)\s*"
 )
 _LAYER_FIELDS = frozenset("type name bottom top layer include exclude".split())
 
@@ -92,7 +92,9 @@ class SourceFile:
         source = self.source
         head = source[:4096]
         plain = source.isascii() and b"\0" not in source and head == head.translate(None, _CONTROLS)
-        if "tree" in self.__dict__ or not plain or _OPENS_AS_NET(source, 0, _BEGINNING) is None:
+        if "tree" in self.__dict__ or not plain or b"layer" not in source:
+            return False
+        if re.compile(_OPENS_AS_NET).match(source, 0, _BEGINNING) is None:
             return False
         return not may_be_prose(source)
 
@@ -181,10 +183,10 @@ def refuse_others(path: str, source: bytes) -> None:
         raise NotPrototxt(path, "a binary file", "not a prototxt in text format")
     if head.startswith(_LFS_POINTER):
         raise NotPrototxt(path, GIT_LFS_POINTER, "not the file itself (`git lfs pull` fetches it)")
-    if (found := _MARKUP.match(head)) is not None:
+    if b"<" in head and (found := re.match(_MARKUP, head)) is not None:
         what = "XML" if found[1].lower() == b"?xml" else "an HTML page"
         raise NotPrototxt(path, what, "not a prototxt (was it downloaded from a web page?)")
-    if len(source) <= _LONGEST_REFUSAL and _REFUSAL.fullmatch(source) is not None:
+    if len(source) <= _LONGEST_REFUSAL and re.fullmatch(_REFUSAL, source) is not None:
         raise NotPrototxt(path, "what a web server says instead of a file", "not the file (download it again)")
 
 

@@ -13,23 +13,23 @@ from ..proto.message import Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block, Field, ListValue, Problem, Tree, fields_at
 
+# These patterns are compiled when they are first used, as most texts need none of them.
 # Outside of strings and comments, none of these is valid text format. A string or a comment of C runs to the end of its line
 # if it is not closed.
-_PIECE = re.compile(
-    rb"""(?P<comment>\#[^\n]*|//[^\n]*|/\*)"""
+_PIECE = (
+    rb"""(?s)(?P<comment>\#[^\n]*|//[^\n]*|/\*)"""
     rb"""|(?P<string>"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)"""
-    rb"""|(?P<mark>\{\{|\{%|<%|\$[{(A-Za-z_]|%\([A-Za-z_]|@[A-Za-z_]\w*@)""",
-    re.DOTALL,
+    rb"""|(?P<mark>\{\{|\{%|<%|\$[{(A-Za-z_]|%\([A-Za-z_]|@[A-Za-z_]\w*@)"""
 )
-_IN_STRING = re.compile(rb"\{\{|\{%|<%")
-_WHOLE_STRING = re.compile(rb"\s*(?:\$\{[^{}]*\}|@[A-Za-z_]\w*@)\s*")
-_PLACEHOLDER = re.compile(r"\{\{|\{%|<%|\$[{(A-Za-z_]|@[A-Za-z_]\w*@")
-_IN_CAPITALS = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")  # `TRAIN_FILE`, where a file is to be named
+_IN_STRING = rb"\{\{|\{%|<%"
+_WHOLE_STRING = rb"\s*(?:\$\{[^{}]*\}|@[A-Za-z_]\w*@)\s*"
+_PLACEHOLDER = r"\{\{|\{%|<%|\$[{(A-Za-z_]|@[A-Za-z_]\w*@"
+_IN_CAPITALS = r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"  # `TRAIN_FILE`, where a file is to be named
 # One of these is in every text with a mark; most texts have none.
 _SIGNS = (b"{{", b"{%", b"<%", b"$", b"%(", b"@")
 
 # The beginning of a line of prose: two words, where a field has a colon or a brace after the first.
-_PROSE = re.compile(rb"[\s>*-]*([A-Za-z][\w'-]*)[,;]?[ \t]+[A-Za-z][\w'-]*\b")
+_PROSE = rb"[\s>*-]*([A-Za-z][\w'-]*)[,;]?[ \t]+[A-Za-z][\w'-]*\b"
 # The same where no tree says where blocks end: after a line feed, which stands for whatever may close a block, too.
 _MAY_BE_PROSE = re.compile(rb"\n[ \t\f\v*-]*[A-Za-z][\w'-]*[,;]?[ \t]+[A-Za-z]")
 _LINE_FEEDS = bytes.maketrans(b"\r}>)", b"\n\n\n\n")
@@ -46,7 +46,7 @@ def is_prose(tree: Tree, known: Container[str]) -> bool:
     for block in (*(field for field in tree.root.fields if isinstance(field.value, Block)), None):
         end = len(tree.source) if block is None else block.start
         for line in tree.source[position:end].splitlines():
-            match = _PROSE.match(line)
+            match = re.match(_PROSE, line)
             prose += match is not None and match[1].decode() not in known
         position = end if block is None else block.end
     return prose >= _LEAST_PROSE and prose > fields
@@ -77,7 +77,9 @@ def template_marks(source: bytes) -> tuple[Mark, ...]:
 
 def has_placeholder(path: str) -> bool:
     """Whether a path has a placeholder in it, so that it is not known which file is meant."""
-    return _PLACEHOLDER.search(path) is not None or _IN_CAPITALS.fullmatch(path) is not None
+    if path.isupper() and re.fullmatch(_IN_CAPITALS, path) is not None:
+        return True
+    return any(sign in path for sign in "{%$@") and re.search(_PLACEHOLDER, path) is not None
 
 
 def is_placeholder(name: str, value: str) -> bool:
@@ -87,13 +89,14 @@ def is_placeholder(name: str, value: str) -> bool:
 
 def _marks(source: bytes) -> Iterator[Mark]:
     position = 0
-    while (found := _PIECE.search(source, position)) is not None:
+    find = re.compile(_PIECE).search
+    while (found := find(source, position)) is not None:
         position = found.end()
         if found.lastgroup == "mark":
             yield Mark(found.start(), found.end(), False)
         elif found.lastgroup == "string":
             inside = found[0][1:-1] if found[0][-1:] == found[0][:1] else found[0][1:]
-            if _IN_STRING.search(inside) or _WHOLE_STRING.fullmatch(inside):
+            if re.search(_IN_STRING, inside) or re.fullmatch(_WHOLE_STRING, inside):
                 yield Mark(found.start(), found.end(), True)
         elif found[0] == b"/*":
             end = source.find(b"*/", position)

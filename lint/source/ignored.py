@@ -12,7 +12,7 @@ from .opener import MAX_SETTINGS, Unreadable, read_regular
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-_ANY_OF = re.compile(r"\?|\[[!^]?\]?[^\]]*\]")  # one character that need not be a certain one
+_ANY_OF = r"\?|\[[!^]?\]?[^\]]*\]"  # one character that need not be a certain one
 _ANY = "\0"  # stands for it
 
 
@@ -69,7 +69,7 @@ def _ends_of_name(pattern: str) -> tuple[str, str | None]:
     the pattern begins with a space, which not everybody takes for a part of it, or has a backslash, a set of what a character is not
     (which may be a slash to some), or an open bracket.
     """
-    plain = _ANY_OF.sub(_ANY, pattern.rstrip())
+    plain = re.sub(_ANY_OF, _ANY, pattern.rstrip())
     if pattern[0].isspace() or "\\" in pattern or "!" in pattern or "^" in pattern or "[" in plain:
         return "", ""
     name = plain.rstrip("/").rpartition("/")[2]

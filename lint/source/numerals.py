@@ -8,7 +8,7 @@ from typing import Any
 
 MAX_INT = 2**31 - 1  # of a dimension, an int32 of a BlobShape's count (blob.cpp, Blob::Reshape)
 _MAX_WHOLE = 2**53  # larger numbers are not exact as floats
-_NUMERAL = re.compile(r"[+-]?\d{1,20}(\.\d{0,20})?([eE][+-]?\d{1,3})?", re.ASCII)
+_NUMERAL = r"(?a)[+-]?\d{1,20}(\.\d{0,20})?([eE][+-]?\d{1,3})?"
 
 
 def is_number(value: Any) -> bool:
@@ -30,4 +30,4 @@ def is_dimension(value: Any) -> bool:
 
 def is_numeral(text: str) -> bool:
     """Whether a text is a finite number in decimal notation."""
-    return _NUMERAL.fullmatch(text) is not None and math.isfinite(float(text))
+    return re.fullmatch(_NUMERAL, text) is not None and math.isfinite(float(text))

@@ -21,7 +21,7 @@ MAX_DEPTH = 20
 
 SCRIPT_SUFFIXES = (".sh", ".bash", ".py", ".bat", ".cmd", ".mk")
 _PROTO = "caffe.proto"
-_LAYER_SOURCE = re.compile(r"layer.*\.(?:cpp|cc|cxx|cu|hpp|h)$", re.IGNORECASE).search
+_LAYER_SOURCE = r"(?i)layer.*\.(?:cpp|cc|cxx|cu|hpp|h)$"
 _SCRIPT_NAMES = ("makefile", "gnumakefile", "readme")  # a name, or what stands before its suffix
 _OTHER_FOLDERS = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", "site-packages"})
 _OTHER_ROOTS = frozenset({".git", "pyvenv.cfg"})  # of a repository or a virtual environment inside
@@ -85,7 +85,7 @@ def repository_files(root: str) -> RepositoryFiles:
             kind = prototxts if entry.name.endswith(SUFFIXES) else scripts if is_script(entry.name) else None
             if entry.name == _PROTO:
                 kind = protos
-            elif _LAYER_SOURCE(entry.name) is not None:
+            elif re.search(_LAYER_SOURCE, entry.name) is not None:
                 kind = layers
             if kind is not None and not ignored(entry.path, is_folder=False):
                 kind.add(entry)

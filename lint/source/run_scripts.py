@@ -25,8 +25,8 @@ MAX_WORK = 8_000_000  # the bytes of all scripts that may start a training, and 
 _BYTES_OF_LINE = 30
 MAX_RUNS_OF_SCRIPT = 200
 
-_MAY_TRAIN = re.compile(rb"-solver\b|Solver\(|get_solver\(|\b(?:train|finetune)_net\b").search
-_TRAINS = re.compile(rb"\btrain\b|weights|_net\b|\.step\(|\.solve\(").search
+_MAY_TRAIN = rb"-solver\b|Solver\(|get_solver\(|\b(?:train|finetune)_net\b"
+_TRAINS = rb"\btrain\b|weights|_net\b|\.step\(|\.solve\("
 
 
 class _Runs(NamedTuple):
@@ -161,7 +161,7 @@ def _runs_of(scripts: Iterable[str]) -> tuple[list[TrainingRun], bool]:
     work = 0
     for path in scripts:
         content = read_found(path, MAX_BYTES_OF_SCRIPT)
-        if content is None or b"\0" in content[:4096] or not (_MAY_TRAIN(content) and _TRAINS(content)):
+        if content is None or b"\0" in content[:4096] or not (re.search(_MAY_TRAIN, content) and re.search(_TRAINS, content)):
             continue
         work += len(content) + _BYTES_OF_LINE * content.count(b"\n")
         if work > MAX_WORK:

@@ -22,7 +22,7 @@ _DATABASES = {"LMDB": "an LMDB", "LEVELDB": "a LevelDB"}
 # The files inside an LMDB, which is a folder.
 _INSIDE = r"(?i)[/\\](data|lock)\.mdb$"
 # Folders at the root of a file system: a path that begins with one is missing its slash.
-_AT_THE_ROOT = r"(home|Users|root|mnt|media|opt|usr|var)/."
+_AT_THE_ROOT = frozenset("home Users root mnt media opt usr var".split())
 
 _LARGEST_LIST = 50_000_000  # bytes; larger lists are not read in a check
 
@@ -67,7 +67,8 @@ def suspicious_source(subject: NetInPhase) -> Iterator[Hit]:
         source = settings["source"]
         if name == "data_param" == layer.traits.settings:
             yield from _database(subject, layer, settings, source)
-        if re.match(_AT_THE_ROOT, source) and not is_folder_near(subject.file.path, source.split("/")[0]):
+        first, _, rest = source.partition("/")
+        if rest and first in _AT_THE_ROOT and not is_folder_near(subject.file.path, first):
             message = f"{named(layer)}: source '{source}' looks like an absolute path without its slash"
             reason = "Caffe looks for it in the folder in which it is started."
             yield _hit(subject, settings, message, reason, {"source": f"/{source}"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...fixes.unreadable_text import message_at
+from ...proto.message import message_at
 from ...proto.tree import fields_at
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule

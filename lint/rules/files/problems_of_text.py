@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ...fixes.unreadable_text import repairs
 from ...proto.named_tuple import NamedTuple
 from ...proto.tree import Problem
 from ...rule.finding import Hit
@@ -53,6 +52,8 @@ def problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
     ]
     if not problems:
         return []
+    from ...fixes.unreadable_text import repairs  # keeps out of the start what only files with mistakes need
+
     reason = f"Caffe stops here: Failed to parse {file.message.type.name} file."
     if code == "E116":
         reason = "Caffe stops: Unknown layer type."

@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from ...fixes.rates import OLD_RATES, write_param
-from ...fixes.unreadable_text import message_at
 from ...proto.binder import Message
+from ...proto.message import message_at
 from ...proto.misnomers import MISNOMERS
 from ...proto.tree import Problem
 from ...rule.finding import Hit

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ...fixes.apply import edited
 from ...fixes.fields import Patch, number_text, set_field
 from ...fixes.layer_edits import add_message, set_loss_weights, set_weight_filler
 from ...net.loss_sizes import has_own_weight
@@ -113,4 +112,6 @@ def changed(job: Job, trial: Trial) -> Job | None:
 
 
 def _patched(file: SourceFile, patch: Patch) -> SourceFile:
+    from ...fixes.apply import edited  # only for repairs that are tried
+
     return file.with_source(edited(file.source, patch.edits))
