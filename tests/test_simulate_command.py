@@ -16,6 +16,7 @@ pytest.importorskip("numpy", reason="the simulator needs numpy")
 from harness import NET, SOLVER
 
 from caffe_lint.cli.commands import cli
+from caffe_lint.simulation import simulating
 from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.log_reader import read_log
 
@@ -184,6 +185,27 @@ def test_where_the_answer_depends_on_unknown_data_nothing_is_told(tmp_path: Path
     found = as_json(tmp_path, "--input-shape", "data=8,3,16,16", "--input-shape", "label=8,1", net=net, solver=solver)
     assert found["verdict"] == "cannot tell"
     assert found["cannot_tell"]["cause"] == "unknown data"
+
+
+@pytest.mark.parametrize(
+    ("first", "dark", "bright", "word"),
+    [
+        (("learns", 0.1, 0.2), ("learns", 0.02, 0.3), ("diverges", 0.9, 0.1), "learns"),
+        (("learns", 0.1, 0.2), ("diverges", 0.8, 0.1), ("diverges", 0.9, 0.0), "diverges"),
+        (("learns", 0.0, 0.4), ("stalls", 0.0, 0.8), ("stalls", 0.0, 0.6), "stalls"),
+    ],
+)
+def test_of_images_the_answer_is_as_likely_as_over_all_kinds_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: Any, dark: Any, bright: Any, word: str
+) -> None:
+    source = 'layer { name: "data" type: "Data" top: "data" top: "label" transform_param { scale: 0.01 } data_param { source: "lmdb" batch_size: 8 } }\n'
+    net = source + "layer {" + NET.partition("layer {")[2].partition("layer {")[2]
+    answers = iter([(*dark, 0, 0), (*bright, 0, 0)])
+    monkeypatch.setattr(simulating, "judged", lambda courses, length: next(answers, (*first, 0, 0)))
+    found = as_json(tmp_path, "--input-shape", "data=8,3,16,16", net=net)
+    assert found["verdict"] == word
+    assert found["p_diverges"] == pytest.approx((first[1] + dark[1] + bright[1]) / 3)
+    assert found["p_stalls"] == pytest.approx((first[2] + dark[2] + bright[2]) / 3)
 
 
 def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

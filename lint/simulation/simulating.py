@@ -17,7 +17,7 @@ from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, OVER_BUDGET, UNKNOWN, CannotTell, obstacle
 from ..stability.signal.features import signal_of
 from ..stability.signal.training import Training, training_of
-from ..stability.verdict.verdict import verdict_of
+from ..stability.verdict.verdict import verdict_of, word_for
 from .arrays import Generator, np
 from .cutting import PARTS, Cut, FirstIteration, agreeing, first_iteration, smaller
 from .made_up_data import MadeUpData
@@ -217,8 +217,7 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
         batches = _batches(sized, plan, of_data)
         return run(_with_matrices(sized, plan), solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
 
-    # Where the data are not known, the answer must be the same with all that they may be.
-    others = {judged([course(each, plan.first_seed)], solver["max_iter"])[0] for each in runs[1:]}
+    others = [judged([course(each, plan.first_seed)], solver["max_iter"]) for each in runs[1:]]
     courses: list[Course] = []
     for seed in range(plan.first_seed, plan.first_seed + affordable):
         courses.append(course(runs[0], seed))
@@ -228,9 +227,14 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
             break
     progress(-1, 0)
     word, diverges, stalls, exploded, stalled = found
-    if others - {word}:
-        words = " or ".join(sorted({*others, word}))
-        return unknown(CannotTell("unknown data", f"by what the data are, it {words}", DESCRIBE_DATA), multiply_adds=work)
+    words = {word, *(each[0] for each in others)}
+    if len(words) > 1:
+        if runs[0].training.basis.data == UNKNOWN and not words <= {"learns", "stalls"}:
+            text = f"by what the data are, it {' or '.join(sorted(words))}"
+            return unknown(CannotTell("unknown data", text, DESCRIBE_DATA), multiply_adds=work)
+        # The kinds of 8-bit images stand for all that there are: as likely as it is over them.
+        diverges, stalls = (sum(each) / len(runs) for each in zip(found[1:3], *(each[1:3] for each in others), strict=True))
+        word = word_for(diverges, stalls)
     first = None
     if word in ("diverges", "depends on the seed"):
         first = next((first for course in courses if (first := first_to_go(course)) is not None), None)
