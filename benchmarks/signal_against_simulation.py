@@ -105,10 +105,10 @@ def compared(name: str, job: Job) -> Iterator[Row]:
         if key not in ours or len(values) < SEEDS or not all(map(math.isfinite, values)) or ours[key] != ours[key]:
             return None
         if key[0] == "B":
-            beside = _NOTHING_OF_LAYER * largest[key[1]] if key[2] == "param" else _NOTHING_OF_TOP * of_tops
-            least = max(_NOTHING * largest[""], beside)
-            values = [value if value > least else 0.0 for value in values]
-            return Row(kind, name, key, ours[key] if ours[key] > least else 0.0, values, sound)
+            beside = _NOTHING_OF_LAYER * largest[key[1]] if key[2] == "param" else 0.0
+            least = max(_NOTHING * largest[""], _NOTHING_OF_TOP * of_tops, beside)
+            if max(values) <= least:
+                return Row(kind, name, key, ours[key] if ours[key] > least else 0.0, [0.0] * len(values), sound)
         return Row(kind, name, key, ours[key], values, sound)
 
     rows = with_splits(training.net.layers)[0]

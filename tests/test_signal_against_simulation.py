@@ -47,7 +47,10 @@ def test_a_layer_alone_is_predicted(name: str, tmp_path: Path) -> None:
     ("family", "number"),
     [
         ("triplet", 1),
+        ("triplet", 0),
         ("triplet", 3),
+        ("triplet", 9),
+        ("lstm", 5),
         ("siamese", 0),
         ("gan", 2),
         ("mobile", 1),

@@ -21,7 +21,7 @@ from ...moments.statistics import (
     sign_correlations,
 )
 from .linear import product, summed_over_positions, total, weighted
-from .loss_models import are_twins, difference, softmax_gradient, softmax_probabilities
+from .loss_models import apart, are_twins, difference, softmax_gradient, softmax_probabilities
 from .pooling import largest_gaussian
 
 if TYPE_CHECKING:
@@ -98,6 +98,11 @@ class Eltwise(SignalModel):
         diff = diffs[0]
         if self.operation == "SUM":
             found = [scaled_diffs(diff, c) for c in self.coefficients]
+            if self.pairs and diff.own_value_factor:
+                found = [
+                    below._replace(own_value_factor=below.own_value_factor * apart(part))
+                    for below, part in zip(found, step.bottoms, strict=True)
+                ]
             if diff.passed_values is not None:
                 whole = step.tops[0]
                 found = [

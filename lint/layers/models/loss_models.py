@@ -447,6 +447,11 @@ def difference(a: Values, b: Values, *, shares_weights: bool = False) -> Values:
     return Values(mean, square, size, within, across, across_both, a.low - b.high, a.high - b.low, length)
 
 
+def apart(values: Values) -> float:
+    """How much of a value is its own in its difference from that of a twin, which resembles it as another item does."""
+    return 1 - values.corr_across_items / values.second_moment if 0 < values.second_moment < math.inf else 1.0
+
+
 def _size_by_gaussian(a: Values, b: Values) -> float:
     """The mean absolute value of the difference of two values, relative to that of a Gaussian with its moments.
 
@@ -513,7 +518,7 @@ class EuclideanLoss(Comparison):
 
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         a, b = bottoms[0], bottoms[1]
-        return towards(self.gap(bottoms), a, b, 1 / self.divisor, 1.0)
+        return towards(self.gap(bottoms), a, b, 1 / self.divisor, apart(a) if self.pairs else 1.0)
 
 
 class SmoothL1Loss(Comparison):
