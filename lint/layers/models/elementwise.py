@@ -261,12 +261,19 @@ class ElementwiseFunction(SignalModel):
             return mean * mean
         if self.layer.traits.base not in _BUMPS:
             return mean * mean + spread * rho
-        # A slope like a bell over the values, whose width c follows from these two moments: with s(x) = exp(-c x^2 / 2) for
-        # standard Gaussians, E[s(x) s(y)] = 1 / sqrt((1 + c)^2 - c^2 rho^2), and E[s] = 1 / sqrt(1 + c).
-        excess = (square / (mean * mean)) ** 2 - 1
-        c = excess + root(excess * excess + excess)
-        part = c / (1 + c) * rho
-        return min(square, mean * mean / root(1 - part * part)) if abs(part) < 1 else square
+        return bells_product(mean, square, rho)
+
+
+def bells_product(mean: float, square: float, rho: float) -> float:
+    """The mean product of two slopes like bells over standard Gaussians with a correlation coefficient.
+
+    The width c of the bells follows from their mean and mean square: with s(x) = exp(-c x^2 / 2), E[s] = 1 / sqrt(1 + c) and
+    E[s(x) s(y)] = 1 / sqrt((1 + c)^2 - c^2 rho^2).
+    """
+    excess = (square / (mean * mean)) ** 2 - 1
+    c = excess + root(excess * excess + excess)
+    part = c / (1 + c) * rho
+    return min(square, mean * mean / root(1 - part * part)) if abs(part) < 1 else square
 
 
 def _kept_in_place(layer: Layer) -> float:

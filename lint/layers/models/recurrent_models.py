@@ -10,7 +10,7 @@ from ...moments.signal_model import Gradient, SignalModel, Step, shape_of
 from ...moments.statistics import GAUSSIAN_MEAN_ABS, ZERO_DIFFS, ZERO_VALUES, Diffs, Values, gaussian, mapped, root
 from ...moments.weights import dims
 from ...proto.named_tuple import NamedTuple
-from .elementwise import sigmoid
+from .elementwise import bells_product, sigmoid
 from .linear import NONE, Taps, through_weights
 
 if TYPE_CHECKING:
@@ -68,6 +68,11 @@ def _tanh_slope(x: float) -> float:
 def _sigmoid_slope(x: float) -> float:
     y = sigmoid(x)
     return y * (1 - y)
+
+
+def _slopes_alike(alike: float, rho: float) -> float:
+    """The correlation coefficient, not centred, of slopes at values with one of rho, if that of independent ones is known."""
+    return bells_product(root(alike), 1.0, rho) if 0 < alike < 1 else 1.0
 
 
 def _average(function: Callable[[float], float], square: float, mean: float = 0.0) -> tuple[float, float]:
@@ -168,8 +173,11 @@ class Recurrent(SignalModel):
         agreed = min(1.0, max(0.0, diff.corr_across_items / diff.second_moment))
         overlap = agreed + (1 - agreed) * min(1.0, 2 * kept / (self.steps * max(1 - kept, 1e-3)))
         alike = sum(moment.alike for moment in moments) / len(moments)  # slopes; those of equal inputs are equal
-        over_time = overlap * (alike + (1 - alike) * lasting)
-        over_streams = agreed * (alike + (1 - alike) * inputs.over_streams)
+        both_steps, both_streams = _slopes_alike(alike, lasting), _slopes_alike(alike, inputs.over_streams)
+        over_time, over_streams = overlap * both_steps, agreed * both_streams
+        # Where units are saturated at nearly all items, most get no gradient at all: the part of them that gets one.
+        together = 1 + (self.items - 1) * self.over_items(both_steps, both_streams)
+        even = root(min(1.0, self.items * alike / together))
         # The last gate's gradient is only the one from above, those of the others are multiplied by values.
         times = [over_time * lasting] * (self.gates - 1) + [over_time]
         between = [over_streams * inputs.over_streams] * (self.gates - 1) + [over_streams]
@@ -205,7 +213,7 @@ class Recurrent(SignalModel):
                 elif role == _INPUT:
                     once, twice = step.bottoms[0].second_moment, step.bottoms[0].corr_across_items
                 found.append(max(0.0, items * square * (once + max(0, items - 1) * pair * twice)))
-            sizes = [GAUSSIAN_MEAN_ABS * root(each) for each in found]
+            sizes = [GAUSSIAN_MEAN_ABS * root(each) * even for each in found]
             gradients.append(Gradient(sum(found) / len(found), sum(sizes) / len(sizes)))
         return bottoms, gradients
 
