@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..proto.message import Message, plain
 from ..proto.tree import Scalar
-from .changes import PathChanges, after_changes, changes_by_path, require_equal
+from .changes import FixRejected, PathChanges, after_changes, changes_by_path, require_equal
 from .edit import Change, Edit, Fix, Replacement, Stage
 
 
@@ -49,12 +49,12 @@ def select(fixes: Iterable[Fix]) -> list[Fix]:
 
 
 def edited(source: bytes, edits: Iterable[Edit]) -> bytes:
-    """Return the text after edits that do not overlap. Raises ValueError if they do."""
+    """Return the text after edits that do not overlap. Raises FixRejected if they do."""
     pieces: list[bytes] = []
     position = 0
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
         if edit.start < position:
-            raise ValueError(f"edits overlap at byte {edit.start}")
+            raise FixRejected(f"its edits overlap at byte {edit.start}")
         pieces += (source[position : edit.start], edit.text)
         position = edit.end
     pieces.append(source[position:])

@@ -159,11 +159,21 @@ def set_weight_filler(tree: Tree, net: Message, settings: Message, filler: str) 
     if "weight_filler" not in settings:
         return add_message(tree, net, settings, "weight_filler", (("type", filler),))
     written: Message = settings["weight_filler"]
-    patch = set_field(tree, written, "type", filler)
-    for name in ("value", "min", "max", "mean", "std", "sparse", "variance_norm"):
-        if name in written.entries:
-            patch += remove_field(tree, written, name)
+    numbers = [name for name in ("value", "min", "max", "mean", "std", "sparse", "variance_norm") if name in written.entries]
+    if numbers and "type" not in written.entries:  # a type beside a number that goes might not find its place
+        patch = _replace_field(tree, written, numbers.pop(0), "type", filler)
+    else:
+        patch = set_field(tree, written, "type", filler)
+    for name in numbers:
+        patch += remove_field(tree, written, name)
     return patch
+
+
+def _replace_field(tree: Tree, message: Message, old: str, name: str, value: Any) -> Patch:
+    """Write a field in the place of another one that stands once."""
+    field = message.entries[old][0][2]
+    edit = Edit(field.start, field.end, f"{name}{separator(tree, message.block)}{value_text(value)}".encode())
+    return Patch((edit,), (Change(message.block, old, ()), Change(message.block, name, (plain_value(value),))))
 
 
 def last_field(message: Message, name: str) -> Field | None:

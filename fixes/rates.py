@@ -17,7 +17,7 @@ def write_param(tree: Tree, layer: Message) -> Patch | None:
     None if a rate is not a number, or if there are `param` already.
     """
     old = [field for field in layer.unknown if field.name in OLD_RATES]
-    if not old or "param" in layer or any(field.name == "param" for field in layer.unknown):
+    if not old or any(field.name == "param" for field in layer.block.fields):
         return None
     rates: dict[str, list[tuple[bytes, float]]] = {name: [] for name in OLD_RATES}
     for field in old:

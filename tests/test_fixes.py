@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from caffe_lint.engine.files_in_memory import Files
+from caffe_lint.engine.fixing import apply_round
 from caffe_lint.fixes.apply import edited, next_round, select, verify, what_changes
-from caffe_lint.fixes.changes import FixRejected
-from caffe_lint.fixes.edit import Change, Edit, Fix, Stage
-from caffe_lint.fixes.fields import Patch, append_field, number_text, remove_field, set_field
+from caffe_lint.fixes.changes import (
+    FixRejected,
+    PathChange,
+    PathChanges,
+    PathInsertion,
+    after_changes,
+    changes_by_path,
+    require_equal,
+)
+from caffe_lint.fixes.edit import Change, Edit, Fix, Replacement, Stage
+from caffe_lint.fixes.fields import (
+    Patch,
+    append_field,
+    number_text,
+    remove_field,
+    set_field,
+    set_values,
+    string_text,
+    value_text,
+)
 from caffe_lint.fixes.layer_edits import insert_layers
+from caffe_lint.fixes.readings import compare
 from caffe_lint.fixes.write import FileChanged, write_atomically, write_copy
 from caffe_lint.proto.binder import Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
+from caffe_lint.source.files import SourceFile
 
 
 def read(source: bytes, type_name: str = "SolverParameter") -> Message:
@@ -186,8 +209,21 @@ def test_a_round_has_only_fixes_of_the_earliest_stage_in_all_files() -> None:
 
 
 def test_overlapping_edits_are_a_fault() -> None:
-    with pytest.raises(ValueError, match="overlap"):
+    with pytest.raises(FixRejected, match="its edits overlap at byte 2"):
         edited(b"abcdef", [Edit(0, 3, b""), Edit(2, 4, b"")])
+    assert edited(b"abcdef", [Edit(3, 4, b"X"), Edit(0, 3, b""), Edit(3, 3, b"+")]) == b"+Xef"
+
+
+def test_a_fix_whose_edits_overlap_is_left_out_and_the_others_are_made() -> None:
+    files = Files(caffe_schema(), None)
+    files.add("s.prototxt", b"base_lr: 1\nmomentum: 0.9\n")
+    block = files.get("s.prototxt").message.block
+    wrong = Fix("s.prototxt", "a", (Edit(9, 10, b"2"), Edit(8, 11, b"")), (Change(block, "base_lr", (2.0,)),))
+    other = Fix("s.prototxt", "b", (Edit(21, 24, b"0.5"),), (Change(block, "momentum", (0.5,)),))
+    done, failed = apply_round(files, {"s.prototxt": [wrong, other]})
+    assert (done, [fix for fix, _ in failed]) == ([], [wrong])
+    done, failed = apply_round(files, {"s.prototxt": [other]})
+    assert (done, failed, files.patched["s.prototxt"]) == ([other], [], b"base_lr: 1\nmomentum: 0.5\n")
 
 
 def test_writing_keeps_the_mode_and_follows_links(tmp_path: Path) -> None:
@@ -250,3 +286,193 @@ def test_a_title_that_says_what_is_written_is_enough() -> None:
     assert _said("write rate: 6", ("rate: 5\n", "rate: 6\n")) == "write rate: 6"
     assert _said("remove rate: 5", ("rate: 5\n", "")) == "remove rate: 5"
     assert _said("end lines with LF", ("\n", "")) == "end lines with LF"
+
+
+# -- one field ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "clip_gradients: 10\n"),
+        ("# only", "# only\nclip_gradients: 10\n"),
+        ("# only\r\n", "# only\r\nclip_gradients: 10\r\n"),
+        ("\nbase_lr: 1\r\n", "\nbase_lr: 1\r\nclip_gradients: 10\n"),
+        ("base_lr:\t1\n", "base_lr:\t1\nclip_gradients:\t10\n"),
+        ("base_lr:  1\n", "base_lr:  1\nclip_gradients: 10\n"),
+        ("max_iter:5 base_lr : 1\n", "max_iter:5 base_lr : 1\nclip_gradients : 10\n"),
+        ("base_lr: 1;max_iter: 5\n", "base_lr: 1;max_iter: 5\nclip_gradients: 10\n"),
+    ],
+)
+def test_a_new_field_of_a_file_of_any_form(before: str, after: str) -> None:
+    assert inserted(before) == after
+
+
+def test_a_new_field_beside_several_comes_after_the_last_of_them() -> None:
+    text = "momentum: 0.9\nbase_lr: 1\nmax_iter: 5\n"
+    after = "momentum: 0.9\nbase_lr: 1\nclip_gradients: 10\nmax_iter: 5\n"
+    assert inserted(text, beside=("base_lr", "momentum")) == after
+    assert inserted(text, beside=("gamma",)) == text + "clip_gradients: 10\n"
+    assert inserted("base_lr: 1;max_iter: 5\n", beside=("base_lr",)) == "base_lr: 1; clip_gradients: 10 max_iter: 5\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("stepsize: 5", ""),
+        ("base_lr: 1 \t stepsize: 5  \nmax_iter: 2\n", "base_lr: 1  \nmax_iter: 2\n"),
+        ("stepsize: 5 \t base_lr: 1\n", "base_lr: 1\n"),
+        ("  stepsize: 5\n  base_lr: 1\n", "  base_lr: 1\n"),
+        ("base_lr: 1\n\nstepsize: 5\r\n", "base_lr: 1\n\n"),
+        ("stepvalue: 1\nstepsize: 5\nstepvalue: 2\n", "stepvalue: 1\nstepvalue: 2\n"),
+    ],
+)
+def test_a_removed_field_leaves_no_gap(before: str, after: str) -> None:
+    tree = parse(before.encode())
+    message = read(before.encode())
+    fix = remove_field(tree, message, "stepsize").fix("s", "remove")
+    new = edited(before.encode(), fix.edits)
+    verify(message, read(new), [fix])
+    assert new.decode() == after
+
+
+def test_all_values_of_a_repeated_field_are_removed() -> None:
+    source = b"stepvalue: 1\nbase_lr: 1\nstepvalue: [2, 3]\n"
+    message = read(source)
+    fix = remove_field(parse(source), message, "stepvalue").fix("s", "remove")
+    new = edited(source, fix.edits)
+    verify(message, read(new), [fix])
+    assert new == b"base_lr: 1\n"
+
+
+def test_only_values_that_differ_are_written() -> None:
+    source = b"stepvalue: 010\nstepvalue: 20\nstepvalue: 30\n"
+    message = read(source)
+    fix = set_values(message, "stepvalue", (8, 25, 30)).fix("s", "values")
+    assert len(fix.edits) == 1
+    new = edited(source, fix.edits)
+    verify(message, read(new), [fix])
+    assert new == b"stepvalue: 010\nstepvalue: 25\nstepvalue: 30\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (False, "false"), (0, "0"), (-3, "-3"), (0.1, "0.1"), (1 / 3, "0.3333333333333333"), (1e-10, "1e-10"),
+     (1.5e20, "1.5e20"), ("a", '"a"'), ('say "a\\b"', '"say \\"a\\\\b\\""'), ("a\nb\x01", '"a\\nb\\001"'), ("\udce4", '"\\344"')],
+)  # fmt: skip
+def test_values_are_written_so_that_they_are_read_again(value: object, text: str) -> None:
+    assert value_text(value) == text
+
+
+def test_a_string_is_written_in_the_quotes_that_are_asked_for() -> None:
+    assert string_text("it's", "'") == "'it\\'s'"
+    assert string_text('"a"', "'") == "'\"a\"'"
+
+
+# -- fixes together -----------------------------------------------------------------------------------------------
+
+
+def test_a_fix_of_a_whole_file_is_applied_alone() -> None:
+    message = read(b"base_lr: 1\nmomentum: 0.9\n")
+    whole = Fix("s", "all", (Edit(3, 4, b"x"),), (Replacement({}),))
+    before = Fix("s", "before", (Edit(0, 1, b"x"),), (Change(message.block, "base_lr", (2.0,)),))
+    behind = Fix("s", "behind", (Edit(9, 10, b"x"),), (Change(message.block, "momentum", (2.0,)),))
+    assert select([behind, whole]) == [whole]
+    assert select([whole, behind, before]) == [before, behind]
+
+
+def test_edits_that_touch_wait_for_the_next_round() -> None:
+    def fix(*places: tuple[int, int]) -> Fix:
+        return Fix("s", str(places), tuple(Edit(*place, b"") for place in places), ())
+
+    wide, inside, at_its_end, behind = fix((0, 2), (8, 10)), fix((4, 5)), fix((10, 11)), fix((11, 12))
+    assert select([inside, at_its_end, behind, wide]) == [wide, behind]
+    assert select([fix((3, 4)), fix((3, 4))]) == [fix((3, 4))]
+
+
+def test_the_next_round_of_each_file_has_all_of_its_fixes_or_one_that_is_computed() -> None:
+    def fix(path: str, start: int, stage: Stage) -> Fix:
+        return Fix(path, str(start), (Edit(start, start + 1, b""),), (), stage=stage)
+
+    names = [fix("a", 0, Stage.NAMES), fix("a", 4, Stage.NAMES), fix("b", 0, Stage.NAMES)]
+    weights = [fix("a", 8, Stage.LOSS_WEIGHTS), fix("a", 12, Stage.LOSS_WEIGHTS)]
+    assert next_round([*weights, *names]) == {"a": names[:2], "b": names[2:]}
+    assert next_round(weights) == {"a": weights[:1]}
+    assert next_round([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "said"),
+    [
+        ({"a": [1]}, {"a": [2]}, "a is 2, expected 1"),
+        ({"a": [1]}, {}, "a has 0 values, expected 1"),
+        ({}, {"a": [1]}, "a has 1 value, expected 0"),
+        ({"a": [1, 2]}, {"a": [1, 3]}, "a[1] is 3, expected 2"),
+        ({"a": [1, 2]}, {"a": [1, 2, 3]}, "a has 3 values, expected 2"),
+        ({"a": [1], "b": [{"c": [{"d": [1]}]}]}, {"a": [1], "b": [{"c": [{"d": [2]}]}]}, "b.c.d is 2, expected 1"),
+        ({"b": [{"c": [1]}, {}]}, {"b": [{}, {}]}, "b[0].c has 0 values, expected 1"),
+    ],
+)
+def test_the_first_unexpected_change_is_named(expected: dict[str, list[Any]], found: dict[str, list[Any]], said: str) -> None:
+    with pytest.raises(FixRejected) as caught:
+        require_equal(expected, found)
+    assert str(caught.value) == f"the patched text has an unexpected change: {said}"
+    require_equal(expected, {**expected})
+
+
+def test_changes_refer_to_the_message_as_it_was() -> None:
+    values = {"layer": [{"name": ["a"]}, {"name": ["b"], "top": ["x", "y"]}], "name": ["n"]}
+    changes: PathChanges = (
+        PathInsertion((), "layer", 0, {"name": ["first"]}),
+        PathInsertion((), "layer", 1, {"name": ["between"]}),
+        PathInsertion((), "layer", 2, {"name": ["last"]}),
+        PathChange((("layer", 1),), "top", ("z",)),
+        PathChange((("layer", 1),), "type", ("ReLU",)),
+        PathChange((), "name", ()),
+        PathChange((), "gone", ()),
+    )
+    before = copy.deepcopy(values)
+    assert after_changes(values, changes) == {
+        "layer": [
+            {"name": ["first"]},
+            {"name": ["a"]},
+            {"name": ["between"]},
+            {"name": ["b"], "top": ["z"], "type": ["ReLU"]},
+            {"name": ["last"]},
+        ]
+    }
+    assert values == before
+    assert after_changes(values, ()) == before
+    assert after_changes(values, (Replacement({"a": [1]}), *changes, Replacement({"b": [2]}))) == {"b": [2]}
+
+
+def test_a_change_of_a_message_that_is_not_in_the_text_is_rejected() -> None:
+    message, other = read(b"base_lr: 1\n"), read(b"base_lr: 1\n")
+    fix = Fix("s", "t", (Edit(9, 10, b"2"),), (Change(other.block, "base_lr", (2.0,)),))
+    with pytest.raises(FixRejected, match="a fix names 'base_lr' in a message that is not in the text"):
+        changes_by_path(message, [fix])
+
+
+def test_paths_lead_to_messages_within_messages() -> None:
+    net = read(b'layer { param { lr_mult: 1 } }\nlayer { param { lr_mult: 1 } param { lr_mult: 2 } }\n', "NetParameter")
+    second = net["layer"][1]["param"][1].block
+    change = Change(second, "lr_mult", (float("nan"),))
+    assert changes_by_path(net, [Fix("s", "t", (Edit(0, 0, b""),), (change,))]) == (
+        PathChange((("layer", 1), ("param", 1)), "lr_mult", ("nan",)),
+    )
+
+
+def test_texts_are_compared_in_the_dialect_of_the_first_with_repairs_and_then_without() -> None:
+    source = b'layer { type: "Normalize" norm_param { across_spatia: false } }\n'
+    old, new = (SourceFile("n", text, caffe_schema(), None).reading for text in (source, b'layer { type: "ReLU" }\n'))
+    assert (old.bound.dialect, new.bound.dialect) == ("ssd", "bvlc")
+    seen: list[bool] = []
+
+    def check(old: Message, new: Message) -> None:
+        seen.append("across_spatial" in old["layer"][0]["norm_param"])
+        raise FixRejected(f"in way {len(seen)}")
+
+    with pytest.raises(FixRejected, match="in way 1"):
+        compare(old, new, check)
+    assert seen == [True, False]
+    assert compare(old, new, lambda old, new: (old["layer"][0]["type"], new["layer"][0]["type"])) == ("Normalize", "ReLU")

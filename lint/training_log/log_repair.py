@@ -256,7 +256,7 @@ def apply_fixes(fixes: list[Fix], files: dict[str, SourceFile]) -> tuple[dict[st
             source = edited(old.source, (edit for fix in chosen for edit in fix.edits))
             new = SourceFile(path, source, old.schema, old.asked_dialect)
             changes = compare(old.reading, new.reading, partial(verify, fixes=chosen))
-        except (FixRejected, ValueError) as error:
+        except FixRejected as error:
             errors.append(f"{path}: not fixed: {error}")
             continue
         patched[path] = Patched(source, changes)
