@@ -81,7 +81,7 @@ def _simulate(rows: dict[str, Row], options: argparse.Namespace) -> None:
     fitting = sorted((row for row in rows.values() if row["word"] == FITS), key=lambda row: row["work"])
     for row, (name, job) in zip(fitting, jobs(Path(options.root), [row["name"] for row in fitting]), strict=True):
         started = time.process_time()
-        found = simulate(job, Plan(budget=options.budget))
+        found = simulate(job, Plan(budget=options.budget, watch=False))
         _keep(rows, {**row, **_told(found), "seconds": time.process_time() - started}, options)
         assert name == row["name"]
 

@@ -17,6 +17,7 @@ from harness import NET, SOLVER
 
 from caffe_lint.cli.commands import cli
 from caffe_lint.simulation import simulating
+from caffe_lint.simulation.outcome import Judgement
 from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.log_reader import read_log
 
@@ -200,8 +201,8 @@ def test_of_images_the_answer_is_as_likely_as_over_all_kinds_of_them(
 ) -> None:
     source = 'layer { name: "data" type: "Data" top: "data" top: "label" transform_param { scale: 0.01 } data_param { source: "lmdb" batch_size: 8 } }\n'
     net = source + "layer {" + NET.partition("layer {")[2].partition("layer {")[2]
-    answers = iter([(*dark, 0, 0), (*bright, 0, 0)])
-    monkeypatch.setattr(simulating, "judged", lambda courses, length: next(answers, (*first, 0, 0)))
+    answers = iter([Judgement(*dark), Judgement(*bright)])
+    monkeypatch.setattr(simulating, "judged", lambda courses, length: next(answers, Judgement(*first)))
     found = as_json(tmp_path, "--input-shape", "data=8,3,16,16", net=net)
     assert found["verdict"] == word
     assert found["p_diverges"] == pytest.approx((first[1] + dark[1] + bright[1]) / 3)

@@ -14,11 +14,12 @@ from caffe_lint.proto.schema import caffe_schema  # noqa: E402
 from caffe_lint.simulation import simulating  # noqa: E402
 from caffe_lint.simulation.cutting import Cut, agreeing, first_iteration, smaller  # noqa: E402
 from caffe_lint.simulation.made_up_data import MadeUpData  # noqa: E402
-from caffe_lint.simulation.outcome import Outcome  # noqa: E402
+from caffe_lint.simulation.outcome import Judgement, Outcome  # noqa: E402
 from caffe_lint.simulation.simulating import SPEED, Plan, simulate  # noqa: E402
 from caffe_lint.simulation.training_run import Course, run  # noqa: E402
 from caffe_lint.stability.signal.training import Training, training_of  # noqa: E402
 from caffe_lint.stability.verdict.simulated import Simulated  # noqa: E402
+from caffe_lint.stability.verdict.verdict import Verdict  # noqa: E402
 
 NORMAL = 'data_filler { type: "gaussian" std: 1 }'
 DATA = f'layer {{ name: "d" type: "DummyData" top: "x" dummy_data_param {{ shape {{ dim: 8 dim: 3 dim: 56 dim: 56 }} {NORMAL} }} }}'
@@ -229,6 +230,31 @@ def test_a_net_over_the_budget_is_cut_and_says_so() -> None:
     assert any("layers to 1/" in text for text in cut.cut)
     assert any("items in a batch" in text for text in cut.cut)
     assert 0 < cut.multiply_adds < free.multiply_adds / 8
+
+
+@pytest.mark.parametrize(
+    ("word", "of_cut", "of_signal", "told", "p"),
+    [
+        ("diverges", 0.98, 0.9, "diverges", 0.9545),
+        ("diverges", 0.98, 0.01, "cannot tell", None),
+        ("learns", 0.2, 0.99, "cannot tell", None),
+        ("learns", 0.05, 0.3, "learns", 0.1306),
+    ],
+)
+def test_a_cut_net_is_weighed_with_the_signal_of_the_whole_one(
+    monkeypatch: pytest.MonkeyPatch, word: str, of_cut: float, of_signal: float, told: str, p: float | None
+) -> None:
+    monkeypatch.setattr(simulating, "judged", lambda courses, length: Judgement(word, of_cut, 0.1))
+    monkeypatch.setattr(simulating, "verdict_of", lambda signal: Verdict("diverges" if of_signal > 0.5 else "learns", of_signal, 0.0))
+    whole = simulate(job_of(NET), Plan(steps=2, seeds=1))
+    assert (whole.word, whole.p_diverges) == (word, of_cut)
+    found = simulate(job_of(NET), Plan(steps=2, seeds=1, budget=whole.multiply_adds / SPEED / 8))
+    assert any("layers to 1/" in text for text in found.cut)
+    assert found.word == told
+    assert found.p_diverges == (pytest.approx(p, abs=1e-3) if p is not None else None)
+    if told == "cannot tell":
+        assert found.cannot_tell is not None
+        assert found.cannot_tell.cause == "over budget"
 
 
 def test_more_seeds_are_run_where_the_static_signal_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

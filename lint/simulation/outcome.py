@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..layers.loss import LARGEST_SOFTMAX_TERM
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import CannotTell
-from ..stability.verdict.simulated import LAST, at_end
+from ..stability.verdict.simulated import DEPENDS, LAST, at_end
 from .training_run import Course
 
 _UNCONFIRMED = 0.85  # the largest probability of "diverges" that a cut net alone gives: below what counts as high. Set by hand
@@ -58,6 +58,16 @@ class Outcome(NamedTuple):
         """The same of a net so much smaller that it alone gives no high confidence in a divergence."""
         p = min(self.p_diverges, _UNCONFIRMED) if self.p_diverges is not None else None
         return self._replace(p_diverges=p, is_confirmed=False)
+
+
+class Judgement(NamedTuple):
+    """A word with both probabilities, and how many of the courses diverge and stall."""
+
+    word: str
+    p_diverges: float
+    p_stalls: float
+    exploded: int = 0
+    stalled: int = 0
 
 
 def unknown(reason: CannotTell, *, cut: tuple[str, ...] = (), assumed: tuple[str, ...] = (), multiply_adds: int = 0) -> Outcome:
@@ -112,8 +122,8 @@ def logistic(curve: tuple[float, float], score: float) -> float:
     return 1 / (1 + math.exp(exponent)) if exponent < 500 else 0.0
 
 
-def judged(courses: Sequence[Course], length: int) -> tuple[str, float, float, int, int]:
-    """The word, both probabilities, and how many of the courses diverge and stall."""
+def judged(courses: Sequence[Course], length: int) -> Judgement:
+    """What courses with several seeds come to."""
     diverges = [logistic(DIVERGES, diverging_score(course)) for course in courses]
     stalls = [
         (1.0 if course.is_dead else logistic(STALLS, stalling_score(course, length))) * (1 - other)
@@ -121,12 +131,12 @@ def judged(courses: Sequence[Course], length: int) -> tuple[str, float, float, i
     ]
     exploded, stalled = sum(p >= 0.5 for p in diverges), sum(p >= 0.5 for p in stalls)
     if 0 < exploded < len(courses):
-        word = "depends on the seed"
+        word = DEPENDS
     elif exploded:
         word = "diverges"
     else:
         word = "stalls" if 2 * stalled > len(courses) else "learns"
-    return word, sum(diverges) / len(diverges), sum(stalls) / len(stalls), exploded, stalled
+    return Judgement(word, sum(diverges) / len(diverges), sum(stalls) / len(stalls), exploded, stalled)
 
 
 def first_to_go(course: Course) -> tuple[str, int] | None:

@@ -17,12 +17,13 @@ from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, OVER_BUDGET, UNKNOWN, CannotTell, obstacle
 from ..stability.signal.features import signal_of
 from ..stability.signal.training import Training, training_of
-from ..stability.verdict.verdict import verdict_of, word_for
+from ..stability.verdict.simulated import DEPENDS
+from ..stability.verdict.verdict import EVEN, verdict_of, word_for
 from .arrays import Generator, np
 from .cutting import PARTS, Cut, FirstIteration, agreeing, first_iteration, smaller
 from .made_up_data import MadeUpData
 from .operator import CannotSimulate
-from .outcome import Outcome, first_to_go, judged, unknown
+from .outcome import Judgement, Outcome, first_to_go, judged, logistic, unknown
 from .stored_data import StoredData, matrix_of
 from .tape import is_fed, left_out
 from .training_run import PROBES, Batches, Course, run
@@ -38,6 +39,7 @@ _OF_VALUE = 20
 _MOST_VALUES = 1_000_000_000  # of blobs and weights with their gradients: 4 GB
 _MOST_ITEMS, _LEAST_ITEMS = 8, 4  # of a batch, if it is cut
 _LEAST_MAPS, _MANY_PLACES = 2, 64  # of items of which each has a label at so many places, or boxes
+_LEAST_PROBABILITY = 1e-3  # whose odds count
 _SURE = 0.1, 0.25  # probabilities, that it diverges and that it stalls, so near to 0 or 1 need no other seed
 
 MADE, REAL = "made", "real"
@@ -217,15 +219,18 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
         batches = _batches(sized, plan, of_data)
         return run(_with_matrices(sized, plan), solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
 
-    others = [judged([course(each, plan.first_seed)], solver["max_iter"]) for each in runs[1:]]
+    others = [_weighed(each, judged([course(each, plan.first_seed)], solver["max_iter"])) for each in runs[1:]]
     courses: list[Course] = []
     for seed in range(plan.first_seed, plan.first_seed + affordable):
         courses.append(course(runs[0], seed))
-        found = judged(courses, solver["max_iter"])
+        found = _weighed(runs[0], judged(courses, solver["max_iter"]))
         doubtful = plan.all_seeds or len(courses) > 1 or not all(map(_is_sure, found[1:3], _SURE))
         if not doubtful and (affordable == 1 or _says_same(runs[0].training, found[0])):
             break
     progress(-1, 0)
+    if any(map(_is_contradicted, (found, *others))):
+        text = "a net cut to the budget says otherwise than the signal of the whole net"
+        return unknown(CannotTell(OVER_BUDGET, text, "raise --budget"), cut=runs[0].said, multiply_adds=work)
     word, diverges, stalls, exploded, stalled = found
     words = {word, *(each[0] for each in others)}
     if len(words) > 1:
@@ -235,6 +240,9 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
         # The kinds of 8-bit images stand for all that there are: as likely as it is over them.
         diverges, stalls = (sum(each) / len(runs) for each in zip(found[1:3], *(each[1:3] for each in others), strict=True))
         word = word_for(diverges, stalls)
+    elif others:  # with all that the data may be
+        diverges = (min if word == "diverges" else max)(diverges, *(each[1] for each in others))
+        stalls = (min if word == "stalls" else max)(stalls, *(each[2] for each in others))
     first = None
     if word in ("diverges", "depends on the seed"):
         first = next((first for course in courses if (first := first_to_go(course)) is not None), None)
@@ -244,6 +252,25 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
     return Outcome(
         word, None, diverges, stalls, courses, exploded, stalled, layer, iteration, multiply_adds=spent, part=part
     )
+
+
+def _weighed(sized: Sized, found: Judgement) -> Judgement:
+    """What a training comes to; that a net with smaller images or layers diverges counts as much as the signal of the whole one."""
+    if sized.is_whole_net or sized.training.basis.unmodelled or found.word == DEPENDS:
+        return found
+    of_signal = verdict_of(signal_of(sized.training)).p_diverges
+    diverges = logistic((0.0, 0.5), _log_odds(found.p_diverges) + _log_odds(of_signal))
+    return found._replace(p_diverges=diverges)
+
+
+def _is_contradicted(found: Judgement) -> bool:
+    """Whether a smaller net diverges, but the signal of the whole one says so much that it does not, or the other way round."""
+    return found.word != DEPENDS and (found.word == "diverges") != (found.p_diverges >= EVEN)
+
+
+def _log_odds(probability: float) -> float:
+    within = min(max(probability, _LEAST_PROBABILITY), 1 - _LEAST_PROBABILITY)
+    return math.log(within / (1 - within))
 
 
 def _says_same(training: Training, word: str) -> bool:
