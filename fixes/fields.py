@@ -36,6 +36,7 @@ def number_text(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if e else text
 
 
+_BLANKS = b" \t\v\f\r"
 # Control characters, at some of which Caffe's parser stops, and lone surrogates, which are bytes that are not UTF-8.
 _ESCAPED = "[\0-\x1f\x7f\udc80-\udcff]"
 
@@ -146,20 +147,23 @@ def insert_line(tree: Tree, anchor: Field, text: str) -> Edit:
 
 
 def remove_text(tree: Tree, field: Field) -> Edit:
-    """Return the edit that removes a field from the text, with its whole lines if nothing else is on them."""
+    """Return the edit that removes a field from the text, with its whole lines if nothing else is on them.
+
+    Only the blanks around it are looked at: a line may be a megabyte, with as many fields as fit into it.
+    """
     source = tree.source
-    line_start = source.rfind(b"\n", 0, field.start) + 1
-    line_end = source.find(b"\n", field.end)
-    line_end = len(source) if line_end < 0 else line_end + 1
-    if not source[line_start : field.start].strip() and not source[field.end : line_end].strip():
-        return Edit(line_start, line_end, b"")
-    start = field.start
-    if not source[field.end : line_end].strip():
-        while start > line_start and source[start - 1] in b" \t":
-            start -= 1
-        return Edit(start, field.end, b"")
-    end = field.end
-    while end < line_end and source[end] in b" \t":
+    before, after = field.start, field.end
+    while before > 0 and source[before - 1] in _BLANKS:
+        before -= 1
+    while after < len(source) and source[after] in _BLANKS:
+        after += 1
+    ends_line = after == len(source) or source[after] == 0x0A
+    if ends_line and (before == 0 or source[before - 1] == 0x0A):
+        return Edit(before, min(after + 1, len(source)), b"")
+    start, end = field.start, field.end
+    while ends_line and source[start - 1] in b" \t":
+        start -= 1
+    while not ends_line and source[end] in b" \t":
         end += 1
     return Edit(start, end, b"")
 

@@ -158,10 +158,11 @@ def map_to_source(tree: Tree, source: bytes, problems: list[Problem]) -> None:
         elif isinstance(value, ListValue):
             todo += value.items
         elif value is not None:
-            end, field_end = value.end, field.end if field is not None else value.end
-            value.move(*_whole_characters(value.start, end, edits))
-            if field is not None:
-                field.end = value.end if field_end == end else field_end
+            span = _whole_characters(value.start, value.end, edits)
+            if field is None:
+                value.move(*span)
+            else:
+                field.move_value(*span)
             if id(value) in malformed:
                 settled |= _unpad(value, source, edits)
     for number, problem in enumerate(tree.problems):

@@ -109,8 +109,9 @@ def _parse(source: bytes, indentation: Indentation | None = None) -> Tree:
                 kind = match.lastindex
                 if kind == 2:
                     name, text = match.group(1, 2)
-                    end = match.end()
-                    append(Field(names[name], match.start(1), True, Scalar(shared(text, text), end, len(text))))
+                    end, length = match.end(), len(text)
+                    scalar = Scalar(shared(text, text), end, length)
+                    append(Field(names[name], end - length - match.start(1), True, scalar))
                 elif kind == 5:
                     if block is root:
                         position = match.start(5)
@@ -123,8 +124,9 @@ def _parse(source: bytes, indentation: Indentation | None = None) -> Tree:
                     position = match.end()
                     break
                 else:
-                    inner = Block(match.end())
-                    append(Field(names[match[1]], match.start(1), kind == 3, inner))
+                    end = match.end()
+                    inner = Block(end)
+                    append(Field(names[match[1]], end - 1 - match.start(1), kind == 3, inner))
                     stack.append(inner)
                     block = inner
                     append = inner.fields.append

@@ -623,19 +623,17 @@ class Reader:
             if self.opens_block(position):  # `[` for `{`
                 return self.open(field, Block(position + 1))
             values = ListValue(position)
-            field.value = values
+            field.take(values)
             field.end = position + 1
             self.stack.append(OpenList(values))
             self.special += 1
             return position + 1
         scalar = self.scalar(position)
-        field.value = scalar
-        field.end = scalar.end
+        field.take(scalar)
         return scalar.end
 
     def open(self, field: Field, block: Block) -> int:
-        field.value = block
-        field.end = block.open_end
+        field.take(block)
         self.stack.append(block)
         opener = self.source[block.start : block.open_end]
         if opener in (b"<", b"(", b"["):

@@ -108,16 +108,37 @@ class Field:
     `value` is None if the value is missing. `has_colon` says whether there is a colon between them. `name` is the name as
     written, which in an invalid file may not be an identifier, or may be empty.
 
-    The end is kept as the number of bytes after the value, nearly always 0: see `Scalar`.
+    Its span is kept as the numbers of bytes before and after the value, which are small: see `Scalar`.
     """
 
-    __slots__ = ("_rest", "name", "start", "value")
+    __slots__ = ("_offset", "_rest", "name", "value")
 
-    def __init__(self, name: str, start: int, has_colon: bool, value: Value | None = None) -> None:
+    def __init__(self, name: str, offset: int, has_colon: bool, value: Value | None = None) -> None:
         self.name = name
-        self.start = start
         self.value = value
+        self._offset = offset  # how far before the value it begins; without a value, the position where it begins
         self._rest: int = has_colon  # and twice the number of bytes after the value, or after the name
+
+    @property
+    def start(self) -> int:
+        """The position of its first byte."""
+        return self._offset if self.value is None else self.value.start - self._offset
+
+    def take(self, value: Value) -> None:
+        """Set the value of a field that has none, with which it ends."""
+        has_colon, start = self._rest & 1, self.start
+        self.value = value
+        self._offset = value.start - start
+        self._rest = has_colon
+
+    def move_value(self, start: int, end: int) -> None:
+        """Give a scalar value another span; the field begins where it did, and ends with the value if it did."""
+        value = self.value
+        assert isinstance(value, Scalar)
+        own_start, own_end, follows = self.start, self.end, self._rest > 1
+        value.move(start, end)
+        self._offset = start - own_start
+        self.end = own_end if follows else end
 
     @property
     def has_colon(self) -> bool:

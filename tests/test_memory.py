@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from growing_inputs import KINDS
 
 from caffe_lint.engine.files_in_memory import Files
 from caffe_lint.engine.grouping import find_units
@@ -77,3 +79,28 @@ def test_findings_keep_no_trees(tmp_path: Path) -> None:
         if id(one) not in seen and isinstance(one, (list, tuple, dict)):
             seen.add(id(one))
             reached += [*one.keys(), *one.values()] if isinstance(one, dict) else one
+
+
+def allocated(source: str) -> int:
+    """The most bytes that a check of a net allocates at one time."""
+    files = Files(caffe_schema(), None)
+    files.add("net.prototxt", source.encode())
+    units = find_units(["net.prototxt"], files, [], [])
+    tracemalloc.start()
+    run_units([(unit, Settings()) for unit in units], files, "", 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize("kind", ["readers of one blob", "layers with one top", "params", "typographic quotes"])
+def test_what_a_check_allocates_grows_as_the_file(kind: str) -> None:
+    allocated(KINDS[kind](50))  # imports, and what is cached
+    assert allocated(KINDS[kind](2400)) <= 5 * allocated(KINDS[kind](600))
+
+
+def test_layers_and_numbers_take_a_bounded_multiple_of_their_text() -> None:
+    layers, numbers = KINDS["readers of one blob"](1000), KINDS["dimensions"](4000)
+    allocated(layers[:5000])
+    assert allocated(layers) <= 45 * len(layers)
+    assert allocated(numbers) <= 48 * len(numbers)

@@ -134,7 +134,7 @@ def test_in_place_layers_create_versions_of_a_blob() -> None:
     first, second = net.layers[1].tops[0], net.layers[2].tops[0]
     assert (second.below, net.blob("y")) == (first, second)
     assert [layer.name for layer in first.consumers] == ["y"]
-    assert net.layers[3].bottoms == [second]
+    assert net.layers[3].bottoms == (second,)
     assert kinds(net) == []
 
 

@@ -173,7 +173,7 @@ def test_a_half_typed_layer_costs_little_more_than_a_whole_net(tmp_path: Path, m
 def test_a_key_press_tries_no_repair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tried: list[object] = []
-    monkeypatch.setattr("caffe_lint.rule.guesses.misread", lambda text, fixes: tried.append(fixes) or [])
+    monkeypatch.setattr("caffe_lint.fixes.unreadable_text.misread", lambda text, fixes: tried.append(fixes) or [])
     project = Project(CommandLine())
     offered = set()
     for typed in (TYPED[:40], TYPED.replace("kernel_size", "kernal_size"), TYPED.replace("name:", "name"), TYPED.replace("}", "")):

@@ -160,8 +160,8 @@ class Layer:
         self.type = type_name
         self.take_for(kind)
         self.phase = phase
-        self.bottoms: list[Blob] = []
-        self.tops: list[Blob] = []
+        self.bottoms: Sequence[Blob] = ()
+        self.tops: Sequence[Blob] = ()
         self.params: Sequence[Param] = ()
         self.loss_weights: tuple[float, ...] = ()
         self.runs_backward = False
@@ -291,9 +291,7 @@ class Layer:
         """
         for param in self.params:
             del param.owner
-        for parts in (self.bottoms, self.tops):
-            parts.clear()
-        self.params = ()
+        self.bottoms = self.tops = self.params = ()
 
     def __repr__(self) -> str:
         return f"<{self.type} {self.name!r}>"

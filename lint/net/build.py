@@ -116,7 +116,8 @@ class _Builder:
                     NetProblem("include-and-exclude", None, place[0], place[1], message, "net.cpp:269")
                 )
             if keep:
-                self.layer(entry)
+                layer = self.layer(entry)
+                layer.bottoms, layer.tops = tuple(layer.bottoms), tuple(layer.tops)  # which take less memory than lists
             else:
                 net.dropped.append(entry)
         before = len(net.problems)
@@ -134,7 +135,7 @@ class _Builder:
             place = (net.message.block.start, net.message.block.open_end)
             net.problems.append(NetProblem("net-empty", None, *place, message, "net.cpp:520", when="forward"))
 
-    def layer(self, entry: Entry) -> None:
+    def layer(self, entry: Entry) -> Layer:
         net = self.net
         entries = entry[0].entries
         name = entries["name"][0][0] if "name" in entries else ""
@@ -150,7 +151,8 @@ class _Builder:
         layer = Layer(net.context, entry, name, type_name, kind, phase)
         net.layers.append(layer)
         latest = net.latest
-        bottoms = layer.bottoms
+        bottoms: list[Blob] = []
+        layer.bottoms = bottoms
         for blob_name, node, _ in entries.get("bottom", ()):
             blob = latest.get(blob_name)
             if blob is None:
@@ -163,7 +165,8 @@ class _Builder:
             layer.fail("propagate-down-count", text, "propagate_down[0]", "net.cpp:79")
         if not type_name:
             layer.fail("layer-type-missing", "type is not set", "type", "layer_factory.hpp:81")
-        tops = layer.tops
+        tops: list[Blob] = []
+        layer.tops = tops
         for i, (top_name, node, _) in enumerate(entries.get("top", ())):
             if i < len(bottoms) and bottoms[i].name == top_name:
                 blob = Blob(top_name, layer, i, bottoms[i])
@@ -182,7 +185,7 @@ class _Builder:
             self.params(layer, False)
             if "loss_weight" in entries:
                 self.weighted.append(layer)
-            return
+            return layer
         if kind.auto_top:
             while len(tops) < kind.tops[0]:
                 tops.append(Blob(AUTOMATIC, layer, len(tops)))
@@ -200,6 +203,7 @@ class _Builder:
             net.losses.append(Loss(layer, 0, tops[0], kind.loss_weight, None))
             if len(tops) > 1:
                 self.loss_weight_count(layer)
+        return layer
 
     def set_up(self, layer: Layer, kind: LayerType) -> bool:
         """Infer the shapes of a layer's tops as of that type, and return whether it has enough bottoms and tops."""

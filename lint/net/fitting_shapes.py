@@ -323,12 +323,13 @@ def _inferred(layer: Layer, shapes: Mapping[int, Shape]) -> Iterator[tuple[int, 
     context = layer.context
     apart = NetContext(context.dialect, [], context.upgrades, context.left_out, [])
     copy = Layer(apart, layer.entry, layer.name, layer.type, layer.kind, layer.phase)
+    bottoms = []
     for bottom in layer.bottoms:
         other = Blob(bottom.name, None, 0)
         other.shape = shapes.get(id(bottom))
-        copy.bottoms.append(other)
-    for top in layer.tops:
-        copy.tops.append(Blob(top.name, copy, top.top_index))
+        bottoms.append(other)
+    copy.bottoms = bottoms
+    copy.tops = [Blob(top.name, copy, top.top_index) for top in layer.tops]
     if layer.kind is None or not copy.bottoms:
         return
     found = [copy.bottoms[0].shape] if layer.kind.infer is same_shape else list(layer.kind.infer(copy))

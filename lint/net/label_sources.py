@@ -14,7 +14,7 @@ from ..proto.named_tuple import NamedTuple
 from .data_facts import tops_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..moments.graph import Blob, Layer
     from .net import Net
@@ -81,7 +81,7 @@ def label_sources(blob: Blob) -> Iterator[LabelSource]:
         producer = at.producer
         if producer is None:
             continue
-        bottoms: list[Blob] = []
+        bottoms: Sequence[Blob] = ()
         if producer.bottoms and producer.traits.rearranges:
             bottoms = producer.bottoms if producer.traits.joins else producer.bottoms[:1]
             whole = whole and not producer.traits.selects
