@@ -1,4 +1,4 @@
-"""Makes `harness` importable by the tests, and runs them in an empty folder, wherever pytest is started."""
+"""Makes `harness` importable by the tests, takes no time of them, and runs them in an empty folder, wherever pytest is started."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# No test fails because the machine is busy.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -410,6 +410,7 @@ def test_the_next_round_of_each_file_has_all_of_its_fixes_or_one_that_is_compute
         ({"a": [1, 2]}, {"a": [1, 3]}, "a[1] is 3, expected 2"),
         ({"a": [1, 2]}, {"a": [1, 2, 3]}, "a has 3 values, expected 2"),
         ({"a": [1], "b": [{"c": [{"d": [1]}]}]}, {"a": [1], "b": [{"c": [{"d": [2]}]}]}, "b.c.d is 2, expected 1"),
+        ({"b": [{"c": [1]}]}, {"b": [2]}, "b is 2, expected {'c': [1]}"),
         ({"b": [{"c": [1]}, {}]}, {"b": [{}, {}]}, "b[0].c has 0 values, expected 1"),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness import NET, SOLVER, check_files, run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe_lint.api import parse
@@ -188,7 +188,6 @@ def test_no_text_with_marks_in_the_corpus_is_changed() -> None:
     assert not [path for path in patched if template_marks(Path(path).read_bytes())]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=30))
 def test_no_prose_is_missed_by_looking_at_the_beginnings_of_lines(pieces: list[str]) -> None:
     text = file("".join(pieces))

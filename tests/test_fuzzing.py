@@ -26,7 +26,7 @@ from caffe_lint.data.datum import read_datum  # noqa: E402
 from caffe_lint.source.opener import Unreadable, read_regular  # noqa: E402
 
 READERS = sorted(TARGETS.keys() - WHOLE.keys())
-SHARE = settings(max_examples=40, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+SHARE = settings(max_examples=40, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 CHOICES = st.randoms(use_true_random=False)
 
 

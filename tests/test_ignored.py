@@ -17,7 +17,7 @@ PATTERN = st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join)
 NAME = st.lists(st.sampled_from(("a", "b", "ab", "[", "]", "^", "*", "#", "!", " ", ".", "_")), min_size=1, max_size=3).map("".join)
 
 
-@settings(deadline=None, max_examples=1000)
+@settings(max_examples=1000)
 @given(st.lists(PATTERN, max_size=4), st.lists(NAME, min_size=1, max_size=3), st.booleans())
 def test_no_path_is_excluded_otherwise_than_by_the_compiled_patterns(lines: list[str], names: list[str], is_folder: bool) -> None:
     path = os.sep.join(names)

@@ -462,7 +462,7 @@ name: "c" | weight_decay: 0 | kernelsize: 3 | meanfile: "m" | dropout_ratio: 0.5
 
 @pytest.mark.parametrize("words", [WORDS, V0_WORDS], ids=["V1", "V0"])
 @given(data=st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_layout_keeps_its_meaning_and_its_comments(words: str, data: st.DataObject) -> None:
     parts = [part.strip() for part in words.split("|")]
     spaces = st.sampled_from(
