@@ -51,6 +51,8 @@ def test_a_layer_alone_is_predicted(name: str, tmp_path: Path) -> None:
         ("triplet", 3),
         ("triplet", 9),
         ("lstm", 5),
+        ("sequence", 0),
+        ("standardised", 4),
         ("siamese", 0),
         ("gan", 2),
         ("mobile", 1),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _BN_EPS = 1e-5  # bn_layer.cpp's bn_eps, and batch_norm_param's default
+_MEAN_OF_RECTIFIED = 1 / math.sqrt(2 * math.pi)  # of standard Gaussians
 _MVN_EPS = 1e-9  # mvn_param's eps
 _NORMALIZE_EPS = 1e-10  # norm_param's eps, of SSD's Normalize
 _LEAST_VARIANCE = 1e-30  # of what is divided by; a file may well say an eps of 0
@@ -217,6 +218,8 @@ class MVN(SignalModel):
         self.positions = positions_of(layer.bottoms[0])
         channels = size_of(layer.bottoms[0]) / (items_of(layer.bottoms[0]) * self.positions)
         self.together = max(1.0, channels) if param["across_channels"] else 1.0  # channels with one mean and variance
+        # A rectifier in place on the top, which the backward pass reads: what it takes to be along the values has a mean.
+        self.is_cut = any(reader.in_place and reader.traits.cuts_negatives(reader) for reader in layer.tops[0].consumers)
 
     def factor(self, values: Values) -> float:
         """What the values are multiplied by once their mean is 0."""
@@ -257,7 +260,7 @@ class MVN(SignalModel):
         size = diff.mean_abs * (root(square / diff.second_moment) if diff.second_moment else 0.0)
         within = diff.corr_within_item - of_mean
         if self.together == 1 and others:  # the gradients of a plane add up to 0
-            within = -square / others
+            within = -square / others + (along * _MEAN_OF_RECTIFIED**2 if self.is_cut else 0.0)
         below = Diffs(square, size, within, diff.corr_across_items - of_two, diff.corr_across_both - of_two)
         return [scaled_diffs(below, self.factor(self.without_mean(step.bottoms[0])))], []
 
