@@ -90,6 +90,8 @@ class Eltwise(SignalModel):
                 top = scaled(top, 2.0) if again else total(top, _times(value, factor))
             return [top]
         top = bottoms[0]
+        if self.operation == "PROD" and self.again == [False, True]:
+            return [_squares(top)]
         for part in bottoms[1:]:
             top = product(top, part) if self.operation == "PROD" else _larger(top, part)
         return [top]
