@@ -15,6 +15,7 @@ from recurrence import lstm, rnn
 from sampled import Array, diffs_of, normalised, normalised_back, pairs, pooled_back, values_of
 
 from caffe_lint.engine.opening import Files
+from caffe_lint.layers.models.data_models import LABELS, UNKNOWN_VALUES, data_kind
 from caffe_lint.layers.models.linear import Taps, bias_gradient, weight_gradient
 from caffe_lint.layers.models.loss_models import Loss
 from caffe_lint.layers.models.pooling import maximum
@@ -672,3 +673,11 @@ def test_layers_that_read_the_same_as_before_are_not_computed_again(tmp_path: Pa
     again = Pass(started.prepared, {**weights, last: weights[last].scaled(2.0)}, first)
     same = [one is other for one, other in zip(first.steps, again.steps, strict=True)]
     assert same == [True] * (len(same) - 2) + [False] * 2
+
+
+def test_labels_that_a_regression_reads_may_be_anything() -> None:
+    data = 'layer { name: "l" type: "HDF5Data" top: "label" hdf5_data_param { source: "f" batch_size: 4 } }'
+    inputs = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 4 dim: 2 } } }'
+    for loss, kind in (("EuclideanLoss", UNKNOWN_VALUES), ("SoftmaxWithLoss", LABELS)):
+        net = net_of(f'{data} {inputs} layer {{ name: "e" type: "{loss}" bottom: "x" bottom: "label" top: "e" }}')
+        assert data_kind(net.layers[0], 0, None) == kind

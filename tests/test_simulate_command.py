@@ -188,6 +188,16 @@ def test_where_the_answer_depends_on_unknown_data_nothing_is_told(tmp_path: Path
     assert found["cannot_tell"]["cause"] == "unknown data"
 
 
+def test_of_data_that_may_be_anything_nothing_is_told_with_high_confidence(tmp_path: Path) -> None:
+    source = 'layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "train.txt" batch_size: 8 } }\n'
+    net = source + "layer {" + REGRESSION.partition("layer {")[2].partition("layer {")[2]
+    options = ("--input-shape", "data=8,3,16,16", "--input-shape", "label=8,1")
+    found = as_json(tmp_path, *options, net=net, solver=WILD)
+    assert found["verdict"] == "diverges"
+    assert found["p_diverges"] <= 0.85
+    assert as_json(tmp_path, net=REGRESSION, solver=WILD)["p_diverges"] > 0.9
+
+
 @pytest.mark.parametrize(
     ("first", "dark", "bright", "word"),
     [

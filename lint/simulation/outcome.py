@@ -11,7 +11,9 @@ from ..stability.signal.basis import CannotTell
 from ..stability.verdict.simulated import DEPENDS, LAST, at_end
 from .training_run import Course
 
-_UNCONFIRMED = 0.85  # the largest probability of "diverges" that a cut net alone gives: below what counts as high. Set by hand
+# The largest probability of "diverges" that a cut net alone gives, or data that may be anything: below what counts as high. Set
+# by hand.
+_UNCONFIRMED = 0.85
 _ROUNDING = 1e-3  # of a loss
 _EXPLODED = 5.0  # times the first loss
 _GROWN = 100.0  # times its first value, from which a layer counts as the one that goes first
@@ -36,7 +38,8 @@ class Outcome(NamedTuple):
     `word` is `diverges`, `stalls`, `learns`, `depends on the seed` or `cannot tell`, as `cannot_tell` then explains. `diverging`
     and `stalling` are the numbers of the `courses`, one for each seed, that do. `cut` says what was made smaller, and `assumed`
     what was taken for granted, as noun phrases. `part` is the part of each batch that was simulated.
-    What only a net with smaller images or layers says, and not the static signal of the whole one, is not `is_confirmed`.
+    What only a net with smaller images or layers says, and not the static signal of the whole one, is not `is_confirmed`, nor is
+    what is said of data that may be anything.
     """
 
     word: str
@@ -55,7 +58,7 @@ class Outcome(NamedTuple):
     is_confirmed: bool = True
 
     def unconfirmed(self) -> Outcome:
-        """The same of a net so much smaller that it alone gives no high confidence in a divergence."""
+        """The same without high confidence in a divergence, which neither a much smaller net alone nor unknown data give."""
         p = min(self.p_diverges, _UNCONFIRMED) if self.p_diverges is not None else None
         return self._replace(p_diverges=p, is_confirmed=False)
 

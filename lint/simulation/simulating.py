@@ -77,7 +77,8 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
     assumed = first.training.basis.assumed if plan.data == MADE else ()
     try:
         told = _simulated(job, plan, found, progress)._replace(cut=first.said, assumed=assumed)
-        return told if first.is_whole_net or _is_suspected(found) else told.unconfirmed()
+        known = plan.data == REAL or first.training.basis.data != UNKNOWN  # curves were fitted to trainings on such data
+        return told if known and (first.is_whole_net or _is_suspected(found)) else told.unconfirmed()
     except CannotSimulate as error:
         failure = unknown(CannotTell("cannot be simulated", str(error), _WATCH), assumed=assumed)
     if all(each.items == each.whole for each in found):

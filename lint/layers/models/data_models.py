@@ -128,9 +128,12 @@ def data_kind(layer: Layer, index: int, facts: BlobFacts | None) -> str:
     from_program = layer.traits.base in ("Input", "Python")
     if index and facts is not None and facts.minimum is not None and facts.maximum is not None:
         return LABELS
-    if index and any(reader.traits.loss_family == REGRESSION or reader.traits.weighted_sum for reader in _readers(top)):
+    is_labelled = bool(_LABEL_NAME.search(top.name))
+    if (index or is_labelled) and any(
+        reader.traits.loss_family == REGRESSION or reader.traits.weighted_sum for reader in _readers(top)
+    ):
         return UNKNOWN_VALUES
-    if _LABEL_NAME.search(top.name) or (index and not from_program):
+    if is_labelled or (index and not from_program):
         return LABELS
     if index or layer.traits.base == "HDF5Data":
         return UNKNOWN_VALUES

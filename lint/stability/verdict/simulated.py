@@ -115,7 +115,7 @@ class Simulated(NamedTuple):
 
     @property
     def is_sure(self) -> bool:
-        """Whether it diverges with all seeds, and not only because the net was cut."""
+        """Whether it diverges with all seeds, and not only because the net was cut or the data may be anything."""
         return self.word == "diverges" and self.is_confirmed
 
     @property
