@@ -1,6 +1,6 @@
 """How the time and the memory of a check grow with the size of a file, for files that have much of one thing.
 
-Run: python benchmarks/growth.py [--size 2000] [--bytes 1200000] [KIND ...]
+Run: python benchmarks/growth.py [--size 2000] [--bytes 1200000] [--only-memory] [KIND ...]
 
 Prints, for each kind of `tests/growing_inputs.py`, the processor time at SIZE pieces and at four times as many without that of
 an empty file, and their ratio; then the peak memory of a check of a file of that many bytes without that of an empty file, as a
@@ -38,6 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--size", type=int, default=2000)
     parser.add_argument("--bytes", type=int, default=1_200_000)
+    parser.add_argument("--only-memory", action="store_true", help="measure no times")
     parser.add_argument("kinds", nargs="*", metavar="KIND")
     arguments = parser.parse_args()
     missed = 0
@@ -46,11 +47,13 @@ def main() -> int:
         base = [cost(folder, "# nothing\n") for _ in range(3)]
         start, empty = min(each.cpu for each in base), min(each.memory for each in base)
         print(f"load {os.getloadavg()[0]:.1f}, an empty file: {start:.2f} s, {empty / 1e6:.0f} MB")
+        times = 0 if arguments.only_memory else 3
         print(f"{'kind':42} {'N s':>7} {'4N s':>7} {'ratio':>6} {'memory':>7}")
         for kind in arguments.kinds or KINDS:
             text = KINDS[kind]
             small, large = (
-                min(cost(folder, text(size)).cpu for _ in range(3)) - start for size in (arguments.size, 4 * arguments.size)
+                min((cost(folder, text(size)).cpu - start for _ in range(times)), default=0.0)
+                for size in (arguments.size, 4 * arguments.size)
             )
             ratio = large / max(small, LEAST)
             pieces = arguments.size * arguments.bytes // len(text(arguments.size).encode())

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 # Groups: 1 name, then 2 scalar, 3 brace after a colon, or 4 brace; or 5 closing brace; or 6, empty, for anything else.
 # A number or word must be followed by a valid delimiter. Separators and adjacent strings are left to `Reader`.
+# A repetition takes memory for each comment that it passes, so it passes some at a time.
+_SPACE = SPACE.removesuffix(b"*") + b"{0,100}"
 _PATTERN = (
-    SPACE + rb"(?:([A-Za-z_][A-Za-z0-9_]*)[ \t]*"
+    _SPACE + rb"(?:([A-Za-z_][A-Za-z0-9_]*)[ \t]*"
     rb"(?::[ \t]*(?:"
     rb"(\"[^\"\\\n\0]*\"|'[^'\\\n\0]*'"
     rb"|(?:-?(?:[1-9][0-9]*|0)(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|-?\.[0-9]+|[A-Za-z_][A-Za-z0-9_]*)"
@@ -122,6 +124,8 @@ def _parse(source: bytes, indentation: Indentation | None = None) -> Tree:
                     append = block.fields.append
                 elif kind == 6:
                     position = match.end()
+                    if position > match.start() and source.startswith(b"#", position):
+                        continue  # after as many comments as are passed at a time
                     break
                 else:
                     end = match.end()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,3 +106,21 @@ def test_layers_and_numbers_take_a_bounded_multiple_of_their_text() -> None:
     allocated(layers[:5000])
     assert allocated(layers) <= 45 * len(layers)
     assert allocated(numbers) <= 48 * len(numbers)
+
+
+PARSING = """
+import resource, sys
+from caffe_lint.proto.parser import parse
+source = b"# c\\n" * 300_000
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+before = peak()
+assert parse(source).problems == []
+print((peak() - before) / len(source))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak memory of a process is asked for as POSIX has it")
+def test_comments_take_no_memory_of_the_pattern_that_passes_them() -> None:
+    done = subprocess.run([sys.executable, "-c", PARSING], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 10

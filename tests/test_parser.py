@@ -378,3 +378,14 @@ def test_what_stands_in_lines_after_a_thousand_problems_is_added_to_the_last() -
     assert len(problems) == 1000
     assert "and in 500 more lines" in problems[-1].message
     assert repaired(source) == source.replace("“".encode(), b'"').replace("”".encode(), b'"')
+
+
+@pytest.mark.parametrize("comments", [99, 100, 101, 200, 201, 5000])
+def test_any_number_of_comments_may_stand_between_fields(comments: int) -> None:
+    source = b"a: 1\n" + b"# c\n" * comments + b"b { # d\n" + b"#\n" * comments + b"}\n" + b"# e\n" * comments
+    tree = parse(source)
+    assert tree.problems == []
+    assert [field.name for field in tree.root.fields] == ["a", "b"]
+    assert render(tree) == source
+    broken = parse(source + b"# \0 f\n" + b"# g\n" * comments + b"c: 2\n")
+    assert [field.name for field in broken.root.fields] == ["a", "b", "c"]
