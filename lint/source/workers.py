@@ -20,7 +20,7 @@ from .errors import InputError
 CONTEXT = multiprocessing.get_context("fork" if sys.platform.startswith("linux") else None)
 POLL = 0.1  # seconds between two calls of `waiting`
 _PARENT_POLL = 1.0  # seconds between two looks at whether the program still runs
-_LAST_SECONDS = 1.0  # that a worker has to end by itself when all is done
+_LAST_SECONDS = 10.0  # that a worker has to end by itself when all is done, be the machine ever so busy
 _AHEAD = 2  # pieces of work that a worker has at a time, so that it never waits for the next
 
 
