@@ -370,3 +370,28 @@ def test_the_phase_of_mycaffe_is_known() -> None:
     source = b'layer { name: "a" type: "Softmax" bottom: "b" top: "c" include { phase: RUN } }\n'
     bound = bind(parse(source), caffe_schema(), "NetParameter")
     assert (bound.dialect, bound.problems) == ("mycaffe", [])
+
+
+def test_a_name_is_compared_with_those_of_the_dialect_that_was_asked_for() -> None:
+    text = 'layer { type: "ReLU" norm_parm { across_spatial: false } }'
+    (problem,) = net(text).problems
+    assert "did you mean 'norm_param'?" in problem.message
+    (problem,) = net(text, "bvlc").problems
+    assert "did you mean" not in problem.message
+    detected = bind(parse(text.encode()), caffe_schema(), "NetParameter", "bvlc", is_asked=False).problems
+    assert any("did you mean 'norm_param'?" in problem.message for problem in detected)
+
+
+def test_what_a_dialect_has_does_not_hide_what_it_lacks() -> None:
+    text = 'layer { type: "Normalize" norm_param { } } layer { detectnet_groundtruth_param { } } layer { type: "Normalize" }'
+    assert kinds(net(text, "ssd")) == ["foreign-field"]
+    assert kinds(net(text, "bvlc")) == ["foreign-layer-type", "foreign-field", "foreign-field", "foreign-layer-type"]
+
+
+def test_a_short_layer_type_may_be_somebodys_own() -> None:
+    (problem,) = net('layer { type: "Rely" }').problems
+    assert (problem.kind, problem.repair) == ("unknown-layer-type", None)
+    (problem,) = net('layer { type: "Convolutoin" }').problems
+    assert problem.repair == ((14, 27, b'"Convolution"'),)
+    (problem,) = net('layer { type: "relu" }').problems
+    assert problem.repair == ((14, 20, b'"ReLU"'),)

@@ -17,6 +17,7 @@ from caffe_lint.fixes.apply import edited
 from caffe_lint.fixes.bindings import verified
 from caffe_lint.fixes.edit import Edit, Fix, Stage
 from caffe_lint.fixes.fields import set_field, value_text
+from caffe_lint.fixes.unreadable_text import MAX_TRIED, _with_space, misread
 from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
@@ -298,3 +299,37 @@ def test_a_guess_that_does_not_hold_is_left_out_and_said_at_its_finding(monkeypa
     assert [(one.fix, one.reason) for one in result.findings] == [
         (None, "No fix: it would change how other lines with mistakes are read.")
     ]
+
+
+# -- repairs of text that cannot be read ---------------------------------------------------------------------------
+
+
+def test_of_several_repairs_only_those_that_change_what_is_read_are_misread() -> None:
+    text = b"".join(b"base_lr :1 \n" if number == 0 else b"stepvalue :1 \n" for number in range(12))
+    reading = SourceFile("s.prototxt", text, caffe_schema(), None).reading
+    spaces = [Fix("s.prototxt", "space", (Edit(place, place + 1, b""),), ()) for place in range(len(text)) if text[place : place + 2] == b" :"]
+    assert len(spaces) == 12
+    assert misread(reading, []) == misread(reading, spaces) == misread(reading, spaces[:1]) == []
+    at = text.index(b"1")
+    wrong = Fix("s.prototxt", "another number", (Edit(at, at + 1, b"2"),), ())
+    assert misread(reading, [wrong]) == [wrong]
+    assert misread(reading, [spaces[0], wrong, spaces[1]]) == [wrong]
+    assert misread(reading, [wrong, *spaces]) == [wrong, *spaces[MAX_TRIED - 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("source", "edit", "written"),
+    [
+        (b"a,b", (1, 2, b""), b" "),
+        (b"1, b", (1, 2, b""), b""),
+        (b" ,b", (1, 2, b""), b""),
+        (b",b", (0, 1, b""), b""),
+        (b"a,", (1, 2, b""), b""),
+        (b"a;b", (1, 2, b"x"), b"x "),
+        (b"axb", (1, 2, b"y"), b"y"),
+        (b"a;b", (1, 2, b","), b","),
+        (b"ab", (1, 1, b""), b""),
+    ],
+)
+def test_no_repair_joins_two_words(source: bytes, edit: tuple[int, int, bytes], written: bytes) -> None:
+    assert _with_space(source, Edit(*edit)) == Edit(*edit[:2], written)
