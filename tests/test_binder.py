@@ -395,3 +395,9 @@ def test_a_short_layer_type_may_be_somebodys_own() -> None:
     assert problem.repair == ((14, 27, b'"Convolution"'),)
     (problem,) = net('layer { type: "relu" }').problems
     assert problem.repair == ((14, 20, b'"ReLU"'),)
+
+
+def test_a_dialect_whose_layer_types_are_not_all_known_still_lacks_fields() -> None:
+    dialect = next(known.name for known in caffe_schema().dialects if known.lists_fields and not known.lists_types)
+    text = 'layer { type: "Normalize" } layer { detectnet_groundtruth_param { } } layer { detectnet_groundtruth_param { } }'
+    assert kinds(net(text, dialect)) == ["foreign-field", "foreign-field"]
