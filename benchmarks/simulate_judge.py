@@ -1,12 +1,13 @@
 """How well simulated trainings say what became of the real ones.
 
 Run: nice -n 15 python benchmarks/simulate_judge.py [--every N] [--steps 25] [--batch 8] [--seeds 3] [--save FILE | --load FILE]
-     [--fit] [--budget SECONDS] [../shared/divergence]
+     [--fit] [--budget SECONDS] [--thorough FOLDER] [../shared/divergence]
 
 For each set-up of `divergence/dev`, trained by the real Caffe, `caffe-lint simulate` with made-up data: AUC and accuracy of
 "diverges" and "stalls" (of those that do not diverge), seconds of processor time, and refusals by cause. --save keeps the
-losses, and --load judges kept ones again. --fit prints the logistic curves of `simulation/outcome.py`, and accuracies with each
-family judged by the curves of the others.
+losses, and --load judges kept ones again. --thorough does what that option of the command does, on the data that
+`divergence_data.py` wrote to a folder: 50 steps of whole batches. --fit prints the logistic curves of `simulation/outcome.py`,
+and accuracies with each family judged by the curves of the others.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.net.weights_origin import StatedOrigin
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.simulation.outcome import DIVERGES, STALLS, diverging_score, judged, logistic, stalling_score
-from caffe_lint.simulation.simulating import Plan, simulate
+from caffe_lint.simulation.simulating import REAL, Plan, simulate
 from caffe_lint.simulation.training_run import Course, Iteration, Norms
 from caffe_lint.stability.computed import stability_of
 
@@ -43,6 +44,7 @@ def main() -> None:
     for name, default in (("every", 1), ("steps", 25), ("batch", 8), ("seeds", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--budget", type=float, default=20.0, help="with a small one, nets are cut")
+    parser.add_argument("--thorough", metavar="FOLDER")
     parser.add_argument("--save")
     parser.add_argument("--load")
     parser.add_argument("--fit", action="store_true")
@@ -57,6 +59,9 @@ def main() -> None:
 
 def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
     facts = read_facts(str(root / "data.json"))
+    plan = Plan(steps=options.steps, batch=options.batch, seeds=options.seeds, budget=options.budget)
+    if options.thorough:
+        plan = plan._replace(steps=50, batch=None, data=REAL, base=options.thorough, budget=1e6)
     rows = []
     folders = sorted(path.parent for path in (root / "dev").glob("*/truth.json"))[:: options.every]
     for folder in folders:
@@ -67,7 +72,7 @@ def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
         solver = SolverFile(files.get(str(folder / "solver.prototxt")), None)
         job = Nets(files.get, None, facts_for=lambda path: facts, weights=StatedOrigin(from_scratch=True)).job(solver, None)
         started = time.process_time()
-        found = simulate(job, Plan(steps=options.steps, batch=options.batch, seeds=options.seeds, budget=options.budget))
+        found = simulate(job, plan)
         rows.append(
             {
                 "name": folder.name,

@@ -1,12 +1,14 @@
 """What `--fix --simulate` makes of trainings that diverge, and of healthy ones, judged by simulations that it has not seen.
 
 Run: nice -n 15 python benchmarks/simulated_repairs.py [--save FILE] [--table FILE] [--only OUTCOME] [--every N] [--offset K]
-     [--most-work SECONDS] [../shared/divergence]
+     [--most-work SECONDS] [--data FOLDER] [../shared/divergence]
 
 Of each set-up of `divergence/dev` (`learning.py` says what *learns* and *repairable* mean): what is said of it, what the default
 fixes write, and what becomes of it then. That is judged over 100 steps with batches of 12, and with seeds and made-up data that no
 trial had: it *learns* if it does with two of three seeds. A healthy one is *unharmed* if nothing is changed but a threshold that no
 gradient reaches, or if with two of three seeds the mean loss of the last tenth is at most 5 % above that of the original.
+With --data, it is judged as the real Caffe judged the original: on the data that `divergence_data.py` wrote to that folder, over
+150 steps with whole batches.
 What is left as it is and then does not learn is a refusal, counted by its cause.
 
 The set-ups come in random order, always the same, so that any part of them is a sample: --every 2 takes a half, --offset 1 the other.
@@ -39,12 +41,13 @@ from caffe_lint.net.data_facts import DataFacts, read_facts
 from caffe_lint.net.job import Job
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.settings.settings import Settings
-from caffe_lint.simulation.simulating import SPEED, Plan, planned, simulate
+from caffe_lint.simulation.simulating import REAL, SPEED, Plan, planned, simulate
 from caffe_lint.stability.verdict.simulated import LEARNS, trivial_loss
 
 Row = dict[str, Any]
 
-STEPS, BATCH, SEEDS = 100, 12, (1000, 1001, 1002)  # of the judging simulations
+SEEDS = (1000, 1001, 1002)  # of the judging simulations
+MADE_UP = Plan(100, 12)
 HARMED = 1.05  # times the mean loss of the original's last tenth
 OUTCOMES = ("diverges, repairable", "learns", "diverges, not repairable", "neither")
 
@@ -58,6 +61,7 @@ def main() -> None:
     parser.add_argument("--only", choices=OUTCOMES)
     parser.add_argument("--every", type=int, default=1, metavar="N", help="one of N set-ups")
     parser.add_argument("--offset", type=int, default=0, metavar="K", help="which of the N")
+    parser.add_argument("--data", metavar="FOLDER", help="judge on the data of the set-ups")
     parser.add_argument("--most-work", type=float, default=math.inf, metavar="SECONDS", help="leave larger set-ups out")
     options = parser.parse_args()
     root = Path(options.root)
@@ -68,7 +72,8 @@ def main() -> None:
     wanted = (
         set_up for set_up in _wanted(root, options.only, options.every, options.offset) if work_of(set_up) <= options.most_work
     )
-    for row in _rows(root, options.save, wanted):
+    plan = MADE_UP if options.data is None else Plan(150, None, REAL, base=options.data)
+    for row in _rows(root, options.save, wanted, plan):
         rows.append(row)
         print(_line(row), flush=True)
     if options.table is not None:
@@ -76,7 +81,7 @@ def main() -> None:
     _report(rows)
 
 
-def _rows(root: Path, save: Path | None, wanted: Iterable[SetUp]) -> Iterator[Row]:
+def _rows(root: Path, save: Path | None, wanted: Iterable[SetUp], plan: Plan) -> Iterator[Row]:
     facts = read_facts(str(root / "data.json"))
     kept = [json.loads(line) for line in save.read_text().splitlines()] if save is not None and save.exists() else []
     yield from kept
@@ -84,7 +89,7 @@ def _rows(root: Path, save: Path | None, wanted: Iterable[SetUp]) -> Iterator[Ro
     for set_up in wanted:
         if set_up.name in known:
             continue
-        row = _judged(set_up, facts)
+        row = _judged(set_up, facts, plan)
         if save is not None:
             with save.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
@@ -111,8 +116,8 @@ def work_of(set_up: SetUp) -> float:
     return found[0].work / SPEED if isinstance(found, list) else math.inf
 
 
-def _judged(set_up: SetUp, facts: DataFacts) -> Row:
-    """What becomes of a set-up by the default fixes."""
+def _judged(set_up: SetUp, facts: DataFacts, plan: Plan) -> Row:
+    """What becomes of a set-up by the default fixes, judged by simulations of that plan."""
     started = time.process_time()
     settings = Settings(facts=facts, from_scratch=True, simulate=True, select=("G",))
     files = Files(caffe_schema(), "bvlc")
@@ -128,7 +133,7 @@ def _judged(set_up: SetUp, facts: DataFacts) -> Row:
     for seed in SEEDS:
         if set_up.learns and not changes:
             break  # it is as it was
-        after.append(_judgement(new, set_up, seed, trivial))
+        after.append(_judgement(new, set_up, plan, seed, trivial))
         if not set_up.learns:
             learned = sum(map(_is_learned, after))
             if 2 in (learned, len(after) - learned):
@@ -136,7 +141,7 @@ def _judged(set_up: SetUp, facts: DataFacts) -> Row:
         elif len(changes) == 1 and changes[0].startswith("clip_gradients -1 -> ") and after[-1][2] < _clip(new):
             before.append(after[-1])  # nothing was clipped
         else:
-            before.append(_judgement(old, set_up, seed, trivial))
+            before.append(_judgement(old, set_up, plan, seed, trivial))
     return {
         "name": set_up.name,
         "outcome": outcome_of(set_up),
@@ -164,12 +169,12 @@ def _changes(old: Job, new: Job) -> Iterator[str]:
             yield f"filler of {one.layer.name} {one.filler['type']} -> {other.filler['type']}"
 
 
-def _judgement(job: Job, set_up: SetUp, seed: int, trivial: float) -> tuple[float, float, float]:
+def _judgement(job: Job, set_up: SetUp, plan: Plan, seed: int, trivial: float) -> tuple[float, float, float]:
     """The mean loss of the last tenth, the largest that counts as learned, and the largest norm of the gradients.
 
     The same seed has the same data and weights.
     """
-    plan = Plan(STEPS, BATCH, seeds=1, budget=1e6, first_seed=seed, content=set_up.name.encode(), watch=False)
+    plan = plan._replace(seeds=1, budget=1e6, first_seed=seed, content=set_up.name.encode(), watch=False)
     course = simulate(job, plan).courses[0]
     norm = max(norms.l2_diff for iteration in course.iterations for _, _, norms in iteration.passes)
     if not course.is_finite:

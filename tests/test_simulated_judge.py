@@ -303,6 +303,33 @@ def test_a_training_that_learns_after_all_is_not_repaired(monkeypatch: pytest.Mo
     assert not computed.risky
 
 
+@pytest.mark.parametrize("part", [1 / 4, 1 / 80])
+def test_what_nearly_learns_with_few_items_of_a_batch_is_tried_with_more(
+    monkeypatch: pytest.MonkeyPatch, part: float
+) -> None:
+    """More items are less noisy: as many as what is left of the budget suffices for. Those that came nearest are tried first."""
+    tried: list[tuple[float, float]] = []
+
+    def simulate(job: Job, effort: Effort) -> Simulated:
+        rate, now = job.solver.message["base_lr"], min(1.0, part * effort.times)
+        if rate > 5:
+            return Simulated("diverges", None, 0.99, 0.0, (SimulatedCourse((2.3, math.inf), 2.3, ()),), 1, part=now, seconds=0.03)
+        tried.append((rate, effort.times))
+        last = 2.4 if 0.2 < rate < 0.8 else 2.9 if rate > 0.08 else 3.6
+        last -= 0.25 if effort.times > 1 else 0.0
+        return Simulated("learns", None, 0.0, 0.0, (SimulatedCourse((2.3, *[last] * effort.steps), 2.3, ()),), part=now, seconds=0.03)
+
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder, told: simulate)
+    computed = stability_of(job(texts("20"), simulate=True))
+    assert computed is not None
+    assert computed.repair.fits
+    assert 0.2 < computed.repair.scale * 20 < 0.8
+    larger = [(rate, times) for rate, times in tried if times > 1]
+    assert all(0.2 < rate < 0.8 * trying.MARGIN for rate, _ in larger)
+    (times,) = {times for _, times in larger}
+    assert times == math.inf if part == 1 / 4 else 2 < times < 80
+
+
 def test_a_repair_must_learn_with_all_seeds_and_at_a_higher_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """What only just learns is simulated with more seeds."""
     tried: list[tuple[float, int, int]] = []

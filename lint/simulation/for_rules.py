@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..stability.verdict.simulated import Simulated, SimulatedCourse
@@ -19,7 +20,7 @@ def simulated(job: Job, effort: Effort) -> Simulated:
     budget = usual.budget * max(1.0, effort.steps / usual.steps) if effort.seconds is None else effort.seconds
     plan = usual._replace(
         steps=effort.steps,
-        batch=None if effort.whole else usual.batch,
+        batch=None if usual.batch is None or effort.times == math.inf else int(usual.batch * effort.times),
         seeds=effort.seeds,
         budget=budget,
         first_seed=effort.first_seed,

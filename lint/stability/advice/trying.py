@@ -4,7 +4,7 @@ From the smallest change up: the weight of a loss that dominates or is over 1, a
 lower learning rates with such a threshold, a lower weight with lower rates, lower thresholds as well, fillers where activations
 vanish, the scale of large inputs. The first with which the training *learns* - not only stays finite - is taken: with two seeds, or
 four if it only just does, and with 1.3 times the learning rate as a margin. Otherwise it is the one that learns most of those that do
-with two seeds and never diverge.
+with two seeds and never diverge, and then one that only nearly learns with a few items of each batch, but does with more of them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ...net.rounding import one_digit
@@ -38,6 +39,10 @@ OF_STEP = 0.002  # seconds that a step costs beside its multiply-adds
 # What is left of the loss, as a part of the trivial one, with which a training learns beyond doubt, and the seeds that are simulated
 # in addition where more is left.
 SURELY_LEARNS, MORE_SEEDS = 0.75, 2
+# With few items of each batch, a training is noisier. What is left then may be this much for it to be tried with more of them, and
+# this much is then enough to learn, if slowly.
+NEARLY_LEARNS, LEARNS_SLOWLY = 1.5, 0.95
+LARGER_RUNS = 6  # simulations of STEPS with more items that what is left of the budget has to suffice for
 # Factors for the learning rate, the mildest first, and those of them with which lower clip thresholds are tried as well.
 RATES = (1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 1e-3)
 MILD_RATES = 4  # of these, which are tried before a lower loss weight together with a lower rate
@@ -55,15 +60,18 @@ class SimulationJudge:
     def __init__(self, job: Job, signal: Signal, first: Simulated, *, suspected: bool = False) -> None:
         self.job, self.signal, self.first = job, signal, first
         self.suspected = suspected
-        of_step = first.seconds / FOR_VERDICT.steps + OF_STEP
-        affordable = BUDGET / ENOUGH_RUNS / of_step
+        self._of_step = first.seconds / FOR_VERDICT.steps + OF_STEP
+        self._of_run = BUDGET / ENOUGH_RUNS
+        self._learned, self._of_margin = LEARNS, 1.0
+        affordable = self._of_run / self._of_step
         self._steps_uncut = int(min(STEPS, affordable))
         self._left = BUDGET
         # What learns with two seeds and does not diverge with the others, nor at a higher rate.
         self.second_best: Repair | None = None
         self._least = math.inf
+        self._near: list[tuple[float, Trial]] = []
         # Whole batches are less noisy, so they are simulated where they are cheap.
-        self._whole = first.part < 1 and affordable * first.part >= OFTEN * STEPS
+        self._times = math.inf if first.part < 1 and affordable * first.part >= OFTEN * STEPS else 1.0
 
     @property
     def ran_out(self) -> bool:
@@ -96,20 +104,31 @@ class SimulationJudge:
         trivial = trivial_loss(signal_with(self.signal, trial))
         # Most of what does not fit shows that in a few steps. The rate of a training may not come from base_lr: no margin then.
         quick = [] if faster is None else [(faster, self._effort(LEAST_STEPS))]
-        margin = [] if faster is None else [(faster, self._effort(STEPS, SEEDS - 1, trivial))]
+        margin = [] if faster is None else [(faster, self._effort(STEPS, SEEDS - 1, trivial)._replace(times=self._of_margin))]
         left: list[float] = []
         for each, effort in (*quick, *((job, effort) for effort in self._efforts(trivial)), *margin):
             if each is job and len(left) == SEEDS and max(left) < SURELY_LEARNS:
                 continue
             run = self._simulated(each, effort)
             fails = run is None or run.word not in ("learns", "stalls")
-            if run is None or fails or (run.courses[0].left(trivial) >= LEARNS and (each, effort) not in quick):
+            if run is None or fails or (run.courses[0].left(trivial) >= self._learned and (each, effort) not in quick):
                 if len(left) >= SEEDS and not fails:
                     self._keep(trial, left)
+                elif run is not None and not fails and run.part < 1 and run.courses[0].left(trivial) < NEARLY_LEARNS:
+                    self._near.append((run.courses[0].left(trivial), trial))
                 return None
             if each is job:
                 left.append(run.courses[0].left(trivial))
         return self._repair(trial, len(left))
+
+    def nearest(self) -> Iterator[Trial]:
+        """The changes with which it nearly learned, the nearest first. From here on, more of each batch is simulated."""
+        times = self._left / LARGER_RUNS // (self._of_step * STEPS)
+        if times <= 1:
+            return
+        self._times = self._of_margin = times if times * self.first.part < 1 else math.inf
+        self._of_run, self._learned = self._left / LARGER_RUNS, LEARNS_SLOWLY
+        yield from (trial for _, trial in sorted(self._near, key=itemgetter(0)))
 
     def _keep(self, trial: Trial, left: Sequence[float]) -> None:
         """Keep a change with which a training learns with some seeds only, if it learns more than with others."""
@@ -128,10 +147,10 @@ class SimulationJudge:
     def _efforts(self, trivial: float) -> list[Effort]:
         """How what must learn is simulated. What is still far above the trivial loss half-way will not."""
         efforts = (self._effort(STEPS, seed, trivial) for seed in range(SEEDS + MORE_SEEDS))
-        return [effort._replace(whole=self._whole) for effort in efforts]
+        return [effort._replace(times=self._times) for effort in efforts]
 
     def _effort(self, steps: int, seed: int = 0, trivial: float = math.inf) -> Effort:
-        return Effort(steps, 1, seed, seconds=BUDGET / ENOUGH_RUNS * steps / STEPS, high=HIGH * trivial)
+        return Effort(steps, 1, seed, seconds=self._of_run * steps / STEPS, high=HIGH * trivial)
 
     def _simulated(self, job: Job, effort: Effort) -> Simulated | None:
         """What becomes of a job, None if the budget is spent or it cannot be simulated."""
@@ -140,8 +159,8 @@ class SimulationJudge:
             return None
         found: Simulated = job.simulate(job, effort)
         if found.cannot_tell is not None:
-            if effort.whole:
-                return self._simulated(job, effort._replace(whole=False))
+            if effort.times > 1:
+                return self._simulated(job, effort._replace(times=1.0))
             if found.cannot_tell.cause != OVER_BUDGET or effort.seconds is None:
                 return None
             if self._steps_uncut < LEAST_STEPS:
@@ -158,7 +177,13 @@ def simulated_repair(judge: SimulationJudge, other: Signal | None) -> Repair:
 
     `other` is its signal with larger data, if their size is unknown.
     """
-    found = first_that_fits(_trials(judge.signal, other), judge) or judge.second_best
+    found = (
+        first_that_fits(_trials(judge.signal, other), judge)
+        or judge.second_best
+        or first_that_fits(judge.nearest(), judge)
+        or judge.second_best
+        or first_that_fits(_with_smaller_inputs(judge.signal, other), judge)
+    )
     return found or Repair(AS_WRITTEN, judge.first.p_diverges, judge.first.p_diverges, judge.first.p_stalls)
 
 
@@ -183,6 +208,10 @@ def _trials(signal: Signal, other: Signal | None) -> Iterator[Trial]:
         for factor in MORE_RATES_WITH_CLIP:
             bounds = (bound * signal.update_rule.iter_size for bound in BOUNDS)
             yield from (Trial(rate=factor, clip=clip) for clip in _clips(signal, bounds))
+
+
+def _with_smaller_inputs(signal: Signal, other: Signal | None) -> Iterator[Trial]:
+    """What is never a default fix, since deploy nets would have to change as well."""
     inputs = {
         layer: OF_BYTES if step.tops[0].mean_abs < 256 else 1 / step.tops[0].mean_abs
         for layer, step in zip(signal.training.net.layers, signal.forward.steps, strict=True)

@@ -35,15 +35,15 @@ def at_end(losses: Sequence[float]) -> float:
 class Effort(NamedTuple):
     """How a training is simulated: for how many steps, and with how many seeds at most, from which on.
 
-    With `whole`, batches are as large as in the training, and nothing is cut; otherwise the net is cut to work of no more than
-    `seconds`, or of the usual budget. A course whose losses are still over `high` half-way is given up. With `watch`, the first
-    layer to go is known.
+    Batches have `times` as many items as usual; with infinitely many they are as large as in the training, and nothing is cut.
+    Otherwise the net is cut to work of no more than `seconds`, or of the usual budget. A course whose losses are still over `high`
+    half-way is given up. With `watch`, the first layer to go is known.
     """
 
     steps: int
     seeds: int = 1
     first_seed: int = 0
-    whole: bool = False
+    times: float = 1
     seconds: float | None = None
     high: float = math.inf
     watch: bool = False
