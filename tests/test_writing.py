@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import signal
 import stat
 import subprocess
@@ -19,10 +20,10 @@ from harness import run as run_program
 from caffe_lint.cli.commands import run as run_command
 from caffe_lint.engine.writing import write_patched
 from caffe_lint.fixes import write as writer
+from caffe_lint.fixes.allowed import is_inside
 from caffe_lint.fixes.write import (
     FileChanged,
     OutsideRoots,
-    is_inside,
     remove_leftovers,
     write_atomically,
     write_copy,
@@ -339,6 +340,7 @@ def test_a_report_goes_into_a_pipe_that_somebody_reads(tmp_path: Path) -> None:
     text = b"x" * 300_000  # more than a pipe holds
     writing = threading.Thread(target=write_whole, args=(str(pipe), text, [str(tmp_path)]))
     writing.start()
+    select.select([reader], [], [], 60)  # until the other side is open: before that, there is nothing to read
     with os.fdopen(reader, "rb") as file:
         assert file.read(len(text)) == text
     writing.join()
