@@ -19,6 +19,7 @@ from caffe_lint.layers.models.data_models import LABELS, UNKNOWN_VALUES, data_ki
 from caffe_lint.layers.models.linear import Taps, bias_gradient, weight_gradient
 from caffe_lint.layers.models.loss_models import Loss
 from caffe_lint.layers.models.pooling import maximum
+from caffe_lint.layers.record import TYPES
 from caffe_lint.moments.graph import Layer
 from caffe_lint.moments.signal_model import Gradient, SignalContext, SignalModel, Step
 from caffe_lint.moments.statistics import Diffs, Values, gated, gaussian, rectified, share_above, sign_correlations
@@ -74,6 +75,21 @@ def around(folder: Path, layer: str) -> tuple[Values, Diffs]:
     signal = signal_of(training(folder, layer))
     index = next(each.index for each in signal.training.net.layers if each.name == "it")
     return signal.forward.steps[index].tops[0], signal.back.bottoms[index][0]
+
+
+BUILT_WITHOUT = sorted({
+    kind.name for kinds in TYPES.values() for kind in kinds
+    if isinstance(kind.signal, str) and kind.signal and kind.bottoms == kind.tops == (0, None)
+})  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BUILT_WITHOUT)
+@pytest.mark.parametrize("blobs", ["", 'bottom: "conv"', 'top: "it"'])
+def test_a_layer_that_a_fork_builds_without_blobs_has_no_part_in_the_signal(tmp_path: Path, name: str, blobs: str) -> None:
+    text = NET.replace('bottom: "conv" top: "it" {layer}', "{layer}").replace('bottom: "it"', 'bottom: "conv"')
+    with_it = signal_of(trained(tmp_path, text.format(layer=f'type: "{name}" {blobs}')))
+    without = signal_of(trained(tmp_path, text.format(layer='type: "Silence" bottom: "conv"')))
+    assert with_it.l2 == pytest.approx(without.l2)
 
 
 @pytest.mark.parametrize("case", MADE, ids=lambda case: case.layer[:90])

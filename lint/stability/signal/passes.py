@@ -122,12 +122,18 @@ def _model_class(layer: Layer, spoilt: Collection[Layer]) -> type[SignalModel]:
     A layer with too few bottoms or tops, as in an unfinished file, has none.
     """
     name = layer.traits.signal_model(layer)
-    too_few = len(layer.bottoms) < layer.traits.bottoms[0] or len(layer.tops) < layer.traits.tops[0]
+    too_few = _too_few(len(layer.bottoms), layer.traits.bottoms) or _too_few(len(layer.tops), layer.traits.tops)
     if name == UNMODELLED or layer in spoilt or too_few:
         return Unmodelled
     found = model_class(name)
     wrong = layer.in_place and layer.traits.in_place_effect(layer) in (IN_PLACE_WRONG_VALUES, IN_PLACE_WRONG_GRADIENT)
     return Unmodelled if wrong and not found.knows_in_place else found
+
+
+def _too_few(number: int, allowed: tuple[int, int | None]) -> bool:
+    """Whether blobs are missing. Some forks build a layer without a blob that it reads or writes, but then it computes nothing."""
+    least, most = allowed
+    return number < (least if most == 0 else max(least, 1))
 
 
 def _spoilt_layers(net: Net) -> Collection[Layer]:
