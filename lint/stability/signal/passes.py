@@ -122,7 +122,8 @@ def _model_class(layer: Layer, spoilt: Collection[Layer]) -> type[SignalModel]:
     A layer with too few bottoms or tops, as in an unfinished file, has none.
     """
     name = layer.traits.signal_model(layer)
-    too_few = _too_few(len(layer.bottoms), layer.traits.bottoms) or _too_few(len(layer.tops), layer.traits.tops)
+    least = layer.traits.bottoms[0] if name.startswith("data_models.") else _least(layer.traits.bottoms)
+    too_few = len(layer.bottoms) < least or len(layer.tops) < _least(layer.traits.tops)
     if name == UNMODELLED or layer in spoilt or too_few:
         return Unmodelled
     found = model_class(name)
@@ -130,10 +131,10 @@ def _model_class(layer: Layer, spoilt: Collection[Layer]) -> type[SignalModel]:
     return Unmodelled if wrong and not found.knows_in_place else found
 
 
-def _too_few(number: int, allowed: tuple[int, int | None]) -> bool:
-    """Whether blobs are missing. Some forks build a layer without a blob that it reads or writes, but then it computes nothing."""
+def _least(allowed: tuple[int, int | None]) -> int:
+    """How many blobs a layer needs to compute anything: some forks build it without one that it reads or writes."""
     least, most = allowed
-    return number < (least if most == 0 else max(least, 1))
+    return least if most == 0 else max(least, 1)
 
 
 def _spoilt_layers(net: Net) -> Collection[Layer]:
