@@ -243,9 +243,8 @@ class _Binder:
         self.colon(field, spec)
         written: list[Entry] = []
         self.value(node, message.type.name, spec, field, written, depth)
-        if written:
-            for entry in written:
-                message.add(name, entry)
+        for entry in written:
+            message.add(name, entry)
 
     def form(self, spec: FieldType, field: Field, again: bool, depth: int) -> FieldType:
         """Return the first of several forms of a field that accepts this text."""
@@ -425,9 +424,8 @@ class _Binder:
         written: list[Entry] = []
         assert field.value is not None
         self.value(field.value, message.type.name, spec, field, written, depth)
-        if written:
-            for entry in written:
-                message.add(spec.name, entry)
+        for entry in written:
+            message.add(spec.name, entry)
         repair = ((field.start, field.name_end, spec.name.encode()),)
         text += f"; did you mean '{spec.name}'?"
         title = f"rename it to '{spec.name}'"

@@ -398,9 +398,7 @@ def test_a_new_file_has_the_mode_that_the_user_asks_for(tmp_path: Path) -> None:
 
 def test_leftovers_of_dead_processes_are_removed_and_those_of_others_kept(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(NET.replace("SoftMax", "Softmax"))
-    dead = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
-    )
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True)
     left = tmp_path / f".caffe-lint-{dead.stdout.strip()}-{'0' * 16}"
     running = tmp_path / f".caffe-lint-{os.getpid()}-{'0' * 16}"
     foreign = tmp_path / ".caffe-lint-notes"
@@ -525,10 +523,7 @@ def test_a_folder_that_may_not_be_written_is_said_and_the_others_are_written(tmp
     assert "Permission denied" in done.stderr
     assert "shut/0.prototxt:2 E116" not in done.stdout
     assert "open/0.prototxt:2 E116" in done.stdout
-    assert ((tmp_path / "shut" / "0.prototxt").read_text(), (tmp_path / "open" / "0.prototxt").read_text()) == (
-        NET,
-        FIXED,
-    )
+    assert ((tmp_path / "shut" / "0.prototxt").read_text(), (tmp_path / "open" / "0.prototxt").read_text()) == (NET, FIXED)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755])

@@ -304,15 +304,6 @@ def _shape_in(net: Net, layer: Layer) -> tuple[int | None, ...]:
     return tuple(other.bottoms[0].shape or ()) if other is not None and other.bottoms else ()
 
 
-def _is_beyond(layer: Layer, shape: Sequence[int | None]) -> bool:
-    """Whether a convolution's window is larger than a map of that shape with its padding."""
-    window = window_of(layer) if layer.traits.weighted_sum and layer.params and not layer.traits.upsampling else None
-    if window is None or len(shape) != 4:
-        return False
-    each = zip(shape[2:], window.kernel, window.pad, window.dilation, strict=False)
-    return any(side is not None and 0 < side + 2 * pad < (size - 1) * step + 1 for side, size, pad, step in each)
-
-
 def _with_kernel(message: Message, sides: Sequence[int]) -> Message:
     param = message["convolution_param"]
     gone = dict.fromkeys(("kernel_size", "dilation"))

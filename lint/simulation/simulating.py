@@ -226,26 +226,27 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
         courses.append(course(runs[0], seed))
         found = _weighed(runs[0], judged(courses, solver["max_iter"]))
         doubtful = plan.all_seeds or len(courses) > 1 or not all(map(_is_sure, found[1:3], _SURE))
-        if not doubtful and (affordable == 1 or _says_same(runs[0].training, found[0])):
+        if not doubtful and (affordable == 1 or _says_same(runs[0].training, found.word)):
             break
     progress(-1, 0)
     if any(map(_is_contradicted, (found, *others))):
         text = "a net cut to the budget says otherwise than the signal of the whole net"
         return unknown(CannotTell(OVER_BUDGET, text, "raise --budget"), cut=runs[0].said, multiply_adds=work)
     word, diverges, stalls, exploded, stalled = found
-    words = {word, *(each[0] for each in others)}
+    words = {word, *(each.word for each in others)}
     if len(words) > 1:
         if runs[0].training.basis.data == UNKNOWN and not words <= {"learns", "stalls"}:
             text = f"by what the data are, it {' or '.join(sorted(words))}"
             return unknown(CannotTell("unknown data", text, DESCRIBE_DATA), multiply_adds=work)
         # The kinds of 8-bit images stand for all that there are: as likely as it is over them.
-        diverges, stalls = (sum(each) / len(runs) for each in zip(found[1:3], *(each[1:3] for each in others), strict=True))
+        diverges = sum((diverges, *(each.p_diverges for each in others))) / len(runs)
+        stalls = sum((stalls, *(each.p_stalls for each in others))) / len(runs)
         word = word_for(diverges, stalls)
     elif others:  # with all that the data may be
-        diverges = (min if word == "diverges" else max)(diverges, *(each[1] for each in others))
-        stalls = (min if word == "stalls" else max)(stalls, *(each[2] for each in others))
+        diverges = (min if word == "diverges" else max)(diverges, *(each.p_diverges for each in others))
+        stalls = (min if word == "stalls" else max)(stalls, *(each.p_stalls for each in others))
     first = None
-    if word in ("diverges", "depends on the seed"):
+    if word in ("diverges", DEPENDS):
         first = next((first for course in courses if (first := first_to_go(course)) is not None), None)
     layer, iteration = first or (None, None)
     part = min(each.items / each.whole for each in runs)

@@ -110,15 +110,17 @@ class SimulationJudge:
             if each is job and len(left) == SEEDS and max(left) < SURELY_LEARNS:
                 continue
             run = self._simulated(each, effort)
-            fails = run is None or run.word not in ("learns", "stalls")
-            if run is None or fails or (run.courses[0].left(trivial) >= self._learned and (each, effort) not in quick):
-                if len(left) >= SEEDS and not fails:
+            if run is None or run.word not in ("learns", "stalls"):
+                return None
+            now = run.courses[0].left(trivial)
+            if now >= self._learned and (each, effort) not in quick:
+                if len(left) >= SEEDS:
                     self._keep(trial, left)
-                elif run is not None and not fails and run.part < 1 and run.courses[0].left(trivial) < NEARLY_LEARNS:
-                    self._near.append((run.courses[0].left(trivial), trial))
+                elif run.part < 1 and now < NEARLY_LEARNS:
+                    self._near.append((now, trial))
                 return None
             if each is job:
-                left.append(run.courses[0].left(trivial))
+                left.append(now)
         return self._repair(trial, len(left))
 
     def nearest(self) -> Iterator[Trial]:

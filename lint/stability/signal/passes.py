@@ -122,11 +122,11 @@ def _model_class(layer: Layer, spoilt: Collection[Layer]) -> type[SignalModel]:
     A layer with too few bottoms or tops, as in an unfinished file, has none.
     """
     name = layer.traits.signal_model(layer)
-    least = layer.traits.bottoms[0] if name.startswith("data_models.") else _least(layer.traits.bottoms)
-    too_few = len(layer.bottoms) < least or len(layer.tops) < _least(layer.traits.tops)
-    if name == UNMODELLED or layer in spoilt or too_few:
+    if name == UNMODELLED or layer in spoilt or len(layer.tops) < _least(layer.traits.tops):
         return Unmodelled
     found = model_class(name)
+    if len(layer.bottoms) < (layer.traits.bottoms[0] if found.assumes_data else _least(layer.traits.bottoms)):
+        return Unmodelled
     wrong = layer.in_place and layer.traits.in_place_effect(layer) in (IN_PLACE_WRONG_VALUES, IN_PLACE_WRONG_GRADIENT)
     return Unmodelled if wrong and not found.knows_in_place else found
 
