@@ -408,3 +408,14 @@ def test_the_page_folds_and_leaves_nothing_out() -> None:
     page = render("html", findings, summary)
     assert page.count("<article") == len(findings)
     assert "Explains 1 other finding" in page
+
+
+def test_repetitions_with_one_message_share_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types = ("ReLU", "Pooling", "ReLU", "Pooling")
+    net = "".join(f'layers {{ name: "l" type: "{name}" bottom: "x" top: "x" blobs_lr: 1 }}\n' for name in types)
+    text = printed(tmp_path, {"net.prototxt": net}, "net.prototxt", "--select", "E111", capsys=capsys, monkeypatch=monkeypatch)
+    lines = [line.strip() for line in text.splitlines() if "also at" in line]
+    assert [line.partition(": ")[0] for line in lines] == ["= also at 3:26", "= also at 2:26, 4:26"]
+    assert lines[1].endswith('found "Pooling"')

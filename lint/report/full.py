@@ -19,7 +19,7 @@ WIDTH = 110  # of notes, if that of the terminal is unknown or larger
 SHOWN = 160  # a longer line of a file is shortened to this many characters around the place
 LEAST_SHOWN = 20  # however narrow the terminal is
 TAB = 4
-LISTED = 10  # repetitions of a rule whose messages are shown; of the others, only the places
+LISTED = 10  # other messages of a repeated rule that are shown; of the rest, only the places
 
 
 def render(findings: list[Finding], summary: Summary, *, colour: bool) -> str:
@@ -156,17 +156,22 @@ def folded(group: Group, bar: str, indent: str, width: int | None) -> list[str]:
     """Return the lines on what is folded beneath a finding."""
     first, lines = group.first, []
     if group.repeats:
-        listed = [finding for finding in group.repeats if finding.message != first.message][:LISTED]
-        others = [finding for finding in group.repeats if finding not in listed]
+        messages = dict.fromkeys(finding.message for finding in group.repeats if finding.message != first.message)
+        listed = list(messages)[:LISTED]
+        others = [finding for finding in group.repeats if finding.message not in listed]
         if others:
-            lines += wrapped(f"also at {', '.join(map(_column, others))}", width or WIDTH, first=bar, others=indent)
-        for finding in listed:
-            text = f"also at {_column(finding)}: {finding.message}"
+            lines += wrapped(f"also at {_columns(others)}", width or WIDTH, first=bar, others=indent)
+        for message in listed:
+            text = f"also at {_columns(finding for finding in group.repeats if finding.message == message)}: {message}"
             lines += wrapped(text, width, first=bar, others=indent) if width else [bar + text]
     if group.effects:
         text = f"explains {counted(len(group.effects), 'other finding')}: {_by_rule(group.effects, first.place.path)}"
         lines += wrapped(text, width or WIDTH, first=bar, others=indent)
     return lines
+
+
+def _columns(findings: Iterable[Finding]) -> str:
+    return ", ".join(map(_column, findings))
 
 
 def _column(finding: Finding) -> str:
