@@ -17,6 +17,7 @@ from harness import NET, SOLVER
 
 from caffe_lint.cli.commands import cli
 from caffe_lint.simulation import simulating
+from caffe_lint.simulation.operators.products import InnerProduct
 from caffe_lint.simulation.outcome import Judgement
 from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.log_reader import read_log
@@ -260,3 +261,23 @@ def test_real_data_are_read(tmp_path: Path) -> None:
     assert found["verdict"] in ("learns", "stalls")
     (tmp_path / "train.txt").unlink()
     assert "cannot be read" in as_json(tmp_path, "--data", "real", *shapes, net=net)["cannot_tell"]["reason"]
+
+
+def test_a_layer_whose_sizes_numpy_cannot_join_is_named_with_its_shapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in ("forward", "backward"):
+        with monkeypatch.context() as patched:
+            patched.setattr(InnerProduct, method, lambda *_: [][1])
+            reason = as_json(tmp_path, net=NET)["cannot_tell"]["reason"]
+        assert reason == (
+            "InnerProduct 'score' cannot be computed with its shapes: it reads 'data' (8 x 3 x 16 x 16) and outputs 'score' (8 x 10)"
+        )
+
+
+def test_a_simulation_that_runs_out_of_memory_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(InnerProduct, "forward", full)
+    assert as_json(tmp_path)["cannot_tell"]["reason"] == "the simulation needs more memory than there is"

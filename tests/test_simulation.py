@@ -101,6 +101,12 @@ def test_average_pooling_divides_by_the_padded_window() -> None:
     assert tops[0][0, 0].tolist() == pytest.approx(np.outer([2, 3, 1], [2, 3, 1]) / np.outer([3, 3, 2], [3, 3, 2]))
 
 
+def test_pooling_takes_the_kernel_size_where_only_one_side_is_written_as_well() -> None:
+    x = np.arange(16).reshape(1, 1, 4, 4)
+    (top,), _ = run('type: "Pooling" pooling_param { pool: MAX kernel_size: 2 kernel_h: 3 stride: 2 }', x)
+    assert top.tolist() == [[[[5, 7], [13, 15]]]]
+
+
 def test_pooling_rounds_up() -> None:
     tops, _ = run('type: "Pooling" pooling_param { kernel_size: 2 stride: 2 }', np.arange(25.0).reshape(1, 1, 5, 5))
     assert tops[0].shape == (1, 1, 3, 3)
@@ -165,6 +171,12 @@ def _filler(text: str) -> Message:
 def test_fillers_have_the_size_of_caffes(text: str, size: float) -> None:
     values = filled(_filler(text), (200, 300), np.random.default_rng(0))
     assert float(np.abs(values).mean()) == pytest.approx(size, rel=0.03)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3)])
+def test_a_filler_that_cannot_make_a_shape_is_named_with_it(shape: tuple[int, ...]) -> None:
+    with pytest.raises(CannotSimulate, match=r"the filler 'xavier' cannot make values of shape (scalar|0 x 3)"):
+        filled(_filler('type: "xavier"'), shape, np.random.default_rng(0))
 
 
 def test_a_bilinear_filler_interpolates() -> None:

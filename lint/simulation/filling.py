@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ..moments.shapes import describe
 from .arrays import Array, Generator, np
 from .operator import CannotSimulate
 
@@ -38,9 +39,15 @@ def initial_weights(
 
 
 def filled(filler: Message, shape: tuple[int, ...], draw: Generator, whole: tuple[int, ...] = ()) -> Array:
-    """An array as a filler makes it, by the shape before cuts. Raises CannotSimulate for one that no Caffe knows."""
+    """An array as a filler makes it, by the shape before cuts. Raises CannotSimulate for one that cannot make it."""
+    try:
+        return _values(filler, shape, draw, whole or shape)
+    except (ArithmeticError, LookupError, ValueError):
+        raise CannotSimulate(f"the filler '{filler['type']}' cannot make values of shape {describe(shape)}") from None
+
+
+def _values(filler: Message, shape: tuple[int, ...], draw: Generator, whole: tuple[int, ...]) -> Array:
     kind = filler["type"]
-    whole = whole or shape
     size = math.prod(whole)
     if kind == "constant":
         return np.full(shape, filler["value"], np.float32)

@@ -81,6 +81,8 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
         return told if known and (first.is_whole_net or _is_suspected(found)) else told.unconfirmed()
     except CannotSimulate as error:
         failure = unknown(CannotTell("cannot be simulated", str(error), _WATCH), assumed=assumed)
+    except MemoryError:
+        return unknown(CannotTell("too large", "the simulation needs more memory than there is", _WATCH), assumed=assumed)
     if all(each.items == each.whole for each in found):
         return failure
     whole = planned(job, plan._replace(batch=None))  # which may fit where a part of a batch does not
@@ -88,7 +90,7 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
         return failure
     try:
         return _simulated(job, plan, whole, progress)._replace(assumed=assumed)
-    except CannotSimulate:
+    except (CannotSimulate, MemoryError):
         return failure
 
 

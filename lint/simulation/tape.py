@@ -7,15 +7,17 @@ them. Gradients of a blob with several readers are added up in their order, as b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..moments.layer_type import MADE_UP
+from ..moments.shapes import describe
 from ..net.splits import SplitLayer, with_splits
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.passes import needed_layers
 from .arrays import Array, Generator, np, sum_abs
-from .operator import CannotSimulate, Operator, operator_class, operator_of
+from .operator import CannotSimulate, Gradients, Operator, operator_class, operator_of
 
 if TYPE_CHECKING:
     from ..moments.graph import Blob, Layer, Param
@@ -144,10 +146,8 @@ class Tape:
                     sizes.update(dict.fromkeys(row.tops, size))
                     self.forward_lines += [DebugLine("Forward", row.name, "top", top, size) for top in row.tops]
                 continue
-            try:
+            with self._computing(layer):
                 self._write(layer, self._tops(layer, fed))
-            except (ValueError, IndexError, MemoryError) as error:
-                raise CannotSimulate(f"'{layer.name}' does not fit what it reads ({error})") from None
             for i, blob in enumerate(layer.tops):
                 weight = self.loss_weight(layer, i)
                 if weight:
@@ -155,6 +155,16 @@ class Tape:
             if watch:
                 self._watch_forward(row, layer, sizes)
         return float(loss)
+
+    @contextmanager
+    def _computing(self, layer: Layer) -> Iterator[None]:
+        """Raises CannotSimulate, with the shapes, where numpy cannot do with these what the layer computes."""
+        try:
+            yield
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            reads, outputs = map(_with_shapes, (layer.bottoms, layer.tops))
+            text = f"{layer.type} '{layer.name}' cannot be computed with its shapes: it reads {reads} and outputs {outputs}"
+            raise CannotSimulate(text) from None
 
     def _tops(self, layer: Layer, fed: Mapping[Blob, Array]) -> Sequence[Array]:
         operator = self.operators.get(layer)
@@ -186,27 +196,35 @@ class Tape:
             operator = self.operators.get(layer)
             if operator is None:  # of data, with force_backward
                 continue
-            found, of_params = operator.backward(
-                tops,
-                [self.value(blob) for blob in layer.tops],
-                [self.value(blob) for blob in layer.bottoms],
-                self.params_of(layer),
-                layer.gradient_bottoms,
-            )
-            for blob, wanted, gradient in zip(layer.bottoms, layer.gradient_bottoms, found, strict=True):
-                if wanted:
-                    gradient = np.zeros(self._shapes[blob], np.float32) if gradient is None else gradient
-                    if self.rounding and layer.traits.is_loss:
-                        noise = self.draw.standard_normal(gradient.shape, np.float32) * np.float32(self.rounding)
-                        gradient = gradient + gradient * noise
-                    diffs.setdefault(blob, []).insert(0, gradient)
-            for param, gradient in zip(layer.params, of_params, strict=True):
-                if gradient is not None and (self.forced or _learns(param)):
-                    total = self.gradients[param.owner]
-                    gain = self.gains.get(param.owner)
-                    total += gradient.reshape(total.shape) * gain if gain is not None else gradient.reshape(total.shape)
+            with self._computing(layer):
+                found = self._gradients(layer, operator, tops, diffs)
             if watch:
                 self._watch_backward(row, layer, found)
+
+    def _gradients(
+        self, layer: Layer, operator: Operator, tops: Sequence[Array], diffs: dict[Blob, list[Array]]
+    ) -> Gradients:
+        """The gradients of a layer's bottoms, which are added to `diffs`, as those of its parameters are to `gradients`."""
+        found, of_params = operator.backward(
+            tops,
+            [self.value(blob) for blob in layer.tops],
+            [self.value(blob) for blob in layer.bottoms],
+            self.params_of(layer),
+            layer.gradient_bottoms,
+        )
+        for blob, wanted, gradient in zip(layer.bottoms, layer.gradient_bottoms, found, strict=True):
+            if wanted:
+                gradient = np.zeros(self._shapes[blob], np.float32) if gradient is None else gradient
+                if self.rounding and layer.traits.is_loss:
+                    noise = self.draw.standard_normal(gradient.shape, np.float32) * np.float32(self.rounding)
+                    gradient = gradient + gradient * noise
+                diffs.setdefault(blob, []).insert(0, gradient)
+        for param, gradient in zip(layer.params, of_params, strict=True):
+            if gradient is not None and (self.forced or _learns(param)):
+                total = self.gradients[param.owner]
+                gain = self.gains.get(param.owner)
+                total += gradient.reshape(total.shape) * gain if gain is not None else gradient.reshape(total.shape)
+        return found
 
     def _diff(self, blob: Blob, weight: float, diffs: Mapping[Blob, list[Array]]) -> Array:
         """The gradient of a top: from its readers, and its own weight in the loss."""
@@ -256,6 +274,10 @@ def mean_abs(values: Array) -> float:
 def _learns(param: Param) -> bool:
     """Whether Caffe computes a parameter's gradient."""
     return param.lr_mult != 0
+
+
+def _with_shapes(blobs: Sequence[Blob]) -> str:
+    return " and ".join(f"'{blob.name}' ({describe(blob.shape)})" for blob in blobs) or "nothing"
 
 
 def _known(param: Param) -> tuple[int, ...]:

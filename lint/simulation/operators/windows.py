@@ -226,12 +226,13 @@ def _pool(layer: Layer, sides: Sequence[int], draw: Generator) -> Pool:
         return GlobalPool(largest, (sides[0], sides[1]), (1, 1), (0, 0))
 
     def pair(stem: str, otherwise: int) -> Pair:
-        name = "kernel_size" if stem == "kernel" else stem
         if f"{stem}_h" in param.entries:
             return param[f"{stem}_h"], param[f"{stem}_w"]
-        return (param[name] if name in param.entries else otherwise,) * 2
+        return (param[stem] if stem in param.entries else otherwise,) * 2
 
-    kernel, stride, pad = pair("kernel", 1), pair("stride", 1), pair("pad", 0)
+    # kernel_size counts where it is written, stride and pad where stride_h and pad_h are not: PoolingLayer::LayerSetUp.
+    kernel = (param["kernel_size"],) * 2 if "kernel_size" in param.entries else (param["kernel_h"], param["kernel_w"])
+    stride, pad = pair("stride", 1), pair("pad", 0)
     if is_drawn:
         return StochasticPool(kernel, stride, pad, draw, layer.phase == "TRAIN")
     round_down = param.get("round_mode", "CEIL") == "FLOOR" or param.get("ceil_mode", True) is False
