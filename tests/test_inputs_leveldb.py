@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from caffe_lint.data.leveldb_source import BrokenDatabase, records
+from caffe_lint.data.broken import BrokenDatabase
+from caffe_lint.data.leveldb_source import records
 from caffe_lint.data.snappy import BrokenSnappy, unpack
 
 plyvel = pytest.importorskip("plyvel", reason="LevelDB's own library has no wheel for this Python")

@@ -265,8 +265,6 @@ def _read_hdf5(path: str) -> dict[str, tuple[TrainedBlob, ...]]:
                 layers[name] = tuple(blobs)
     except BrokenHdf5 as error:
         raise WeightsError(f"{path}: weights cannot be read: {error}") from None
-    except OSError as error:
-        raise WeightsError(f"{path}: not a readable HDF5 file: {error}") from None
     if not any(layers.values()):
         raise WeightsError(f"{path}: not a .caffemodel.h5: it has no weights")
     return layers

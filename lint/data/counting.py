@@ -8,10 +8,8 @@ from ..moments.graph import Layer
 from ..net.data_facts import source_param
 from ..source.opener import Unreadable
 from . import hdf5_source, image_list, leveldb_source, lmdb_source, window_file
-from .hdf5_file import BrokenHdf5
-from .leveldb_source import BrokenDatabase
+from .broken import BrokenData
 from .libraries import MissingLibrary
-from .window_file import BrokenWindowFile
 
 HDF5, LIST, WINDOWS, DATABASE = "hdf5_data_param", "image_data_param", "window_data_param", "data_param"
 
@@ -33,9 +31,5 @@ def count_items(layer: Layer, base: str) -> int | None:
                 return leveldb_source.count(path)
             return lmdb_source.count(path) if os.path.exists(path) else None
         return image_list.count(path) if name == LIST else None
-    except (OSError, Unreadable, MissingLibrary, BrokenHdf5, BrokenDatabase, BrokenWindowFile):
+    except (OSError, Unreadable, MissingLibrary, BrokenData):
         return None
-    except Exception as error:
-        if type(error).__module__.split(".")[0] == "lmdb":
-            return None
-        raise

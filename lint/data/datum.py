@@ -9,9 +9,10 @@ from __future__ import annotations
 import struct
 
 from ..proto.named_tuple import NamedTuple
+from .broken import BrokenData
 
 
-class BrokenDatum(Exception):
+class BrokenDatum(BrokenData):
     """The bytes are not a Datum; the message says why."""
 
 

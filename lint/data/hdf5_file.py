@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..source.opener import check_regular
+from .broken import BrokenData
 from .libraries import library
 
 _MOST_STEPS = 100  # groups and links on the way to a dataset
@@ -16,13 +17,13 @@ _COMPRESSION = 2_000  # deflate, the strongest filter that people use, reaches 1
 _UNSTORED = 1 << 20  # bytes that may be without storage: fill values
 
 
-class BrokenHdf5(Exception):
-    """A dataset cannot be used; says why."""
+class BrokenHdf5(BrokenData):
+    """A file or a dataset cannot be used; says why."""
 
 
 @contextmanager
 def open_hdf5(path: str, purpose: str) -> Iterator[Any]:
-    """Open an HDF5 file for reading. Raises MissingLibrary, Unreadable, and OSError if it is damaged.
+    """Open an HDF5 file for reading. Raises MissingLibrary, Unreadable, and BrokenHdf5 if it is damaged.
 
     Only what is read shows the damage, and h5py has many exceptions for it, by what the library was doing.
     """
@@ -31,8 +32,16 @@ def open_hdf5(path: str, purpose: str) -> Iterator[Any]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
-        raise OSError(f"damaged ({error})") from None
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise BrokenHdf5(_fault_in_words(str(error))) from None
+
+
+def _fault_in_words(text: str) -> str:
+    if "signature" in text:
+        return "it is not an HDF5 file"
+    if "filter not available" in text:
+        return "it is compressed in a way that h5py cannot read"
+    return "it is truncated" if "truncated" in text else "it is damaged"
 
 
 def dataset_at(group: Any, name: str) -> Any:

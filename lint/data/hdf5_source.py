@@ -27,7 +27,7 @@ def listed(path: str) -> list[str]:
 
 
 def count(path: str, base: str, top: str) -> int:
-    """Return the number of items in all files. Raises MissingLibrary, Unreadable, OSError or BrokenHdf5."""
+    """Return the number of items in all files. Raises MissingLibrary, Unreadable or BrokenHdf5."""
     total = 0
     for name in listed(path):
         with open_hdf5(os.path.join(base, name), _PURPOSE) as file:
@@ -56,7 +56,7 @@ def look(
         try:
             with open_hdf5(full, _PURPOSE) as file:
                 report.items += _items(file, tops)
-        except (OSError, Unreadable):
+        except (BrokenHdf5, Unreadable):
             continue  # reported below
     share = min(1.0, sample / report.items) if sample is not None and report.items else 1.0
     for name in files:
@@ -67,8 +67,8 @@ def look(
         try:
             with open_hdf5(full, _PURPOSE) as file:
                 _look_at_file(report, file, name, tops, labels, share, watch)
-        except OSError as error:
-            report.fault("broken", f"{name}: {str(error).split('(')[-1].rstrip(')')}")
+        except BrokenHdf5 as error:
+            report.fault("broken", f"{name}: {error}")
         except Unreadable as error:
             report.fault("broken", f"{name}: {error.reason}")
         if not report.complete:

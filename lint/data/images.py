@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from ..proto.named_tuple import NamedTuple
+from .broken import BrokenData
 from .libraries import library
 
 # Magic bytes of image formats that OpenCV reads and people use for training.
@@ -32,25 +33,42 @@ class Image(NamedTuple):
     detail: str
 
 
-def look_at(content: bytes) -> Image:
-    """Inspect an encoded image by decoding it completely. Raises MissingLibrary."""
+class BrokenImage(BrokenData):
+    """An image cannot be decoded; says why. `size` is its channels, height and width as far as they are known."""
+
+    def __init__(self, reason: str, size: tuple[int, int, int] = (0, 0, 0)) -> None:
+        super().__init__(reason)
+        self.size = size
+
+
+def decoded(content: bytes) -> Any:
+    """The image of Pillow that is encoded, decoded completely. Raises MissingLibrary, BrokenImage."""
     pillow = library("PIL.Image", "reading encoded images")
     if not content:
-        return Image(0, 0, 0, [], "unreadable", "it is empty")
+        raise BrokenImage("it is empty")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
             image = pillow.open(io.BytesIO(content), formats=_DECODED)
     except (pillow.DecompressionBombWarning, pillow.DecompressionBombError):
-        return Image(0, 0, 0, [], "unreadable", f"it has more than {pillow.MAX_IMAGE_PIXELS} pixels, the most that are decoded")
+        raise BrokenImage(f"it has more than {pillow.MAX_IMAGE_PIXELS} pixels, the most that are decoded") from None
     except Exception as error:
-        return Image(0, 0, 0, [], "unreadable", _fault_in_words(error, content))
-    channels = _channels(image)
-    width, height = image.size
+        raise BrokenImage(_fault_in_words(error, content)) from None
     try:
         image.load()
     except Exception as error:
-        return Image(channels, height, width, [], "truncated", _fault_in_words(error, content))
+        raise BrokenImage(_fault_in_words(error, content), (_channels(image), image.height, image.width)) from None
+    return image
+
+
+def look_at(content: bytes) -> Image:
+    """Inspect an encoded image by decoding it completely. Raises MissingLibrary."""
+    try:
+        image = decoded(content)
+    except BrokenImage as error:
+        return Image(*error.size, [], "truncated" if any(error.size) else "unreadable", str(error))
+    channels = _channels(image)
+    width, height = image.size
     histogram = [0] * 256
     if image.mode in ("L", "RGB", "RGBA", "P", "CMYK"):
         whole = image.convert("RGB").histogram() if image.mode in ("P", "CMYK") else image.histogram()

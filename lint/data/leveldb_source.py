@@ -13,8 +13,10 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
+from ..source.errors import message_of
 from ..source.opener import Unreadable, open_regular, read_regular
 from . import snappy
+from .broken import BrokenDatabase
 from .datum import BrokenDatum, read_varint
 from .lmdb_source import name_of
 from .records import RecordLook, chosen_runs
@@ -29,10 +31,6 @@ _LOG_NAME = re.compile(r"[0-9]{1,20}\.log")
 _HEADER = struct.Struct("<IHB")
 
 Entry = tuple[bytes, int, bytes | None]  # key, negative sequence number, value, or None if deleted
-
-
-class BrokenDatabase(Exception):
-    """A folder is not a LevelDB, or it is damaged; the message says which file and why."""
 
 
 def is_leveldb(path: str) -> bool:
@@ -184,8 +182,10 @@ def _log_entries(path: str, number: int) -> list[Entry]:
                 sequence += 1
     except Unreadable as error:
         raise BrokenDatabase(str(error)) from None
-    except (struct.error, BrokenDatum) as error:
+    except BrokenDatum as error:
         raise BrokenDatabase(f"{name}: {error}") from None
+    except struct.error:
+        raise BrokenDatabase(f"{name}: it is damaged") from None
     return entries
 
 
@@ -229,8 +229,12 @@ def _table(path: str, number: int) -> Iterator[Entry]:
                     yield key[:-8], -(mark >> 8), value if mark & 0xFF == 1 else None
     except Unreadable as error:
         raise BrokenDatabase(str(error)) from None
-    except (OSError, struct.error, BrokenDatum, snappy.BrokenSnappy) as error:
-        raise BrokenDatabase(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise BrokenDatabase(message_of(error, name)) from None
+    except (BrokenDatum, snappy.BrokenSnappy) as error:
+        raise BrokenDatabase(f"{name}: {error}") from None
+    except struct.error:
+        raise BrokenDatabase(f"{name}: it is damaged") from None
 
 
 def _text(content: bytes, at: int) -> tuple[bytes, int]:

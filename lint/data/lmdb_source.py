@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..source.opener import Unreadable, open_regular
+from .broken import BrokenDatabase
 from .libraries import library
 from .records import RecordLook, chosen_runs
 from .source_report import SourceReport, Watch
@@ -16,13 +18,23 @@ _META = struct.Struct("<16xII16xI92xQQ")  # after the page's header: magic, vers
 _MAGIC = 0xBEEFC0DE
 
 
-def open_lmdb(path: str) -> Any:
-    """Open the environment at a path, a folder or a file. Raises MissingLibrary, Unreadable, OSError or lmdb.Error."""
+@contextmanager
+def open_lmdb(path: str) -> Iterator[Any]:
+    """Open the environment at a path, a folder or a file. Raises MissingLibrary, Unreadable, and BrokenDatabase if it is damaged."""
     lmdb = library("lmdb", "reading LMDB")
-    _check_size(os.path.join(path, "data.mdb") if os.path.isdir(path) else path)
-    return lmdb.open(
-        path, readonly=True, lock=False, create=False, subdir=os.path.isdir(path), max_dbs=0, readahead=True
-    )
+    is_folder = os.path.isdir(path)
+    _check_size(os.path.join(path, "data.mdb") if is_folder else path)
+    try:
+        with lmdb.open(
+            path, readonly=True, lock=False, create=False, subdir=is_folder, max_dbs=0, readahead=True
+        ) as environment:
+            yield environment
+    except lmdb.InvalidError:
+        raise BrokenDatabase("it is not an LMDB") from None
+    except lmdb.VersionMismatchError:
+        raise BrokenDatabase("another version of LMDB wrote it") from None
+    except lmdb.Error:
+        raise BrokenDatabase("it is damaged") from None
 
 
 def _check_size(path: str) -> None:
@@ -75,9 +87,9 @@ def look(
                 work.look(cursor.iternext(keys=False, values=True), key)
             else:
                 work.look(_some(cursor, chosen_runs(report.items, sample, part, parts)), key)
-        except lmdb.Error as error:
+        except lmdb.Error:
             report.cut_short = True
-            report.fault("broken", f"after {key() or 'the start'}: the database is damaged ({error})")
+            report.fault("broken", f"after {key() or 'the start'}: the database is damaged")
     return report
 
 

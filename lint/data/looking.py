@@ -17,6 +17,7 @@ from ..proto.named_tuple import NamedTuple
 from ..source.opener import Unreadable
 from ..source.workers import CONTEXT, POLL, WorkerDied, limit_memory, limit_processor_time, spread
 from . import hdf5_source, image_list, leveldb_source, listed_images, lmdb_source, window_file
+from .broken import BrokenDatabase
 from .counting import DATABASE, HDF5, LIST, WINDOWS
 from .libraries import MissingLibrary
 from .source_report import ITEM_LABELS, PIXEL_LABELS, SourceReport, Watch
@@ -271,17 +272,14 @@ def _look_at_database(task: _Task, watch: Watch) -> SourceReport:
             return report
         try:
             return leveldb_source.look(path, watch, **options)
-        except leveldb_source.BrokenDatabase as error:
+        except BrokenDatabase as error:
             report.error, report.error_kind = f"is damaged: {error}", "unreadable"
             return report
-    from .libraries import library  # keeps the libraries of the extra `data` out of the start
-
-    lmdb = library("lmdb", "reading LMDB")
     try:
         return lmdb_source.look(path, watch, **options)
-    except lmdb.Error as error:
+    except BrokenDatabase as error:
         report = SourceReport("lmdb", path)
-        report.error, report.error_kind = f"cannot be read as an LMDB ({error})", "unreadable"
+        report.error, report.error_kind = f"cannot be read as an LMDB: {error}", "unreadable"
         return report
 
 

@@ -6,6 +6,7 @@ import struct
 
 from ..proto.named_tuple import NamedTuple
 from ..source.opener import MAX_IMAGE, read_regular
+from .broken import BrokenData
 from .datum import BrokenDatum, fields, read_varint
 
 
@@ -20,7 +21,7 @@ class Mean(NamedTuple):
     values: bytes
 
 
-class BrokenMean(Exception):
+class BrokenMean(BrokenData):
     """The file is not a BlobProto with an image; the message says why."""
 
 

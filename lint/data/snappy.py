@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from .broken import BrokenData
 from .datum import BrokenDatum, read_varint
 
 
-class BrokenSnappy(Exception):
+class BrokenSnappy(BrokenData):
     """The data are not valid Snappy."""
 
 

@@ -16,6 +16,7 @@ import os
 
 from ..proto.named_tuple import NamedTuple
 from ..source.opener import MAX_LIST, open_regular
+from .broken import BrokenData
 from .image_list import text_lines, whole
 from .listed_images import look_at_file
 from .source_report import ITEM_LABELS, SourceReport, Watch, chosen
@@ -41,7 +42,7 @@ class Windows(NamedTuple):
     windows: list[Window]
 
 
-class BrokenWindowFile(Exception):
+class BrokenWindowFile(BrokenData):
     """The window file is malformed; the message says where."""
 
 
