@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-h5py = pytest.importorskip("h5py", reason="HDF5 needs h5py")
+pytest.importorskip("h5py", reason="HDF5 needs h5py")
 pytest.importorskip("lmdb", reason="LMDB needs lmdb")
 pytest.importorskip("PIL", reason="images need Pillow")
 
+import h5py
 import numpy as np
 from data_sources import datum, encoded_datum, image, lmdb_at
 from harness import NET, SOLVER
