@@ -33,6 +33,8 @@ _KINDS = (
     *("message", "message", "bytes", "uint32", "enum", "sfixed32", "sfixed64", "sint32", "sint64"),
 )
 _GROUP = 10
+# What protoc logs besides the problems of a file.
+_LOGGED = re.compile(r"WARNING: All log messages before|[IWEF][0-9]{4} |.*: warning: ")
 
 
 class CompileError(Exception):
@@ -194,7 +196,8 @@ def _run_protoc(path: Path, folder: Path, *arguments: str) -> None:
         [*command, *arguments, str(path)], cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
     )
     if run.returncode:
-        raise CompileError(run.stderr.strip() or f"{path}: protoc stopped with status {run.returncode}")
+        problems = [line for line in run.stderr.splitlines() if line.strip() and not _LOGGED.match(line)]
+        raise CompileError("; ".join(problems) or f"{path}: protoc stopped with status {run.returncode}")
 
 
 def _with_plain_json_names(descriptor_set: bytes) -> bytes:

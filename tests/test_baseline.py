@@ -164,8 +164,8 @@ def test_add_ignore_takes_what_is_new_only(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "not a baseline"),
-        ("[" * 100_000, "not a baseline"),
+        ("", "not a baseline: not valid JSON in line 1, column 1"),
+        ("[" * 100_000, "not a baseline: not valid JSON: nested too deeply"),
         ("[]", "not a baseline of version 1"),
         ('{"version": 2, "findings": {}}', "not a baseline of version 1"),
         ('{"version": 1}', "'findings' must map files"),
@@ -213,5 +213,5 @@ def test_the_address_of_a_place(text: str, word: str, where: str) -> None:
 def test_a_number_of_too_many_digits_is_said_in_our_words(tmp_path: Path) -> None:
     path = tmp_path / "baseline.json"
     path.write_text('{"version": 1, "findings": {"a": {"E101": {"": %s}}}}' % ("9" * 5_000))
-    with pytest.raises(BaselineError, match=r"baseline\.json: not a baseline: a number has too many digits$"):
+    with pytest.raises(BaselineError, match=r"baseline\.json: not a baseline: not valid JSON: a number has 5000 digits$"):
         read_baseline(str(path))

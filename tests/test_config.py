@@ -175,7 +175,7 @@ def test_a_severity_decides_on_the_exit_status(folder: Path) -> None:
         ("[rules]\nG101 = 3", "'rules.G101' must be a table of options, not 3"),
         ("[rules.G101]\nvalu = 3", "rule G101 has no option 'valu'; did you mean 'value'?"),
         ('[rules.G101]\nvalue = "3"', "option 'value' of rule G101 must be a value like 0.0, not '3'"),
-        ("[rules.G101]\nvalue = true", "option 'value' of rule G101 must be a value like 0.0, not True"),
+        ("[rules.G101]\nvalue = true", "option 'value' of rule G101 must be a value like 0.0, not true"),
         ('[rules.G101]\nseverity = "bad"', "'rules.G101.severity' must be one of"),
         ("[rules.G1]\nvalue = 3", "unknown rule 'G1'"),
         ("\udcff = 1", "caffe-lint.toml"),

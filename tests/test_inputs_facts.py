@@ -75,7 +75,13 @@ def test_tops_of_hdf5_are_found_by_name(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "not valid JSON"),
+        ("{", r"f\.json: not valid JSON in line 1, column 2$"),
+        ("[" * 100_000, r"f\.json: not valid JSON: nested too deeply$"),
+        ('{"a": NaN}', r"f\.json: not valid JSON: NaN is not a finite number$"),
+        ('{"a": {"kind": "lmdb", "items": true}}', "'items' must be a number of items, not true$"),
+        ('{"a": {"kind": "lmdb", "items": {"x": null, "y": [[[1]]]}}}', r"not {x: null, y: \[…\]}$"),
+        ('{"a": {"kind": "lmdb", "items": %s}}' % ("[" * 900 + "]" * 900), r"not \[\[…\]\]$"),
+        (f'{{"a": {{"kind": "lmdb", "items": {[*range(100)]}}}}}', r"not \[0, 1, 2, 3, 4, 5, …\]$"),
         ("[]", "expected an object"),
         ('{"a": 1}', "an object with a 'kind'"),
         ('{"a": {"kind": "lmdb", "items": -1}}', "'items' must be a number"),

@@ -156,8 +156,14 @@ def test_the_header_gives_solver_and_net(tmp_path: Path) -> None:
 def test_gzip_is_read_and_a_broken_file_is_reported(tmp_path: Path) -> None:
     (run,) = read(gzip.compress(iteration(0).encode()), tmp_path)
     assert len(run.steps) == 1
-    with pytest.raises(Unreadable, match=r"train\.log"):
-        read(gzip.compress(iteration(0).encode() * 50)[:-20], tmp_path)
+    packed = gzip.compress(iteration(0).encode() * 50)
+    for content, fault in (
+        (packed[:-20], "truncated"),
+        (packed[:-8] + b"\0" * 8, "damaged"),
+        (packed[:10] + b"\xff" * 40, "damaged"),
+    ):
+        with pytest.raises(Unreadable, match=rf"train\.log: its gzip data are {fault}$"):
+            read(content, tmp_path)
 
 
 def test_the_split_into_blocks_does_not_matter(tmp_path: Path) -> None:

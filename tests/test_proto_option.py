@@ -84,9 +84,11 @@ def test_a_proto_that_does_not_compile_is_said_with_protocs_words(folder: Path) 
     done = run(folder, "net.prototxt", "--proto", "bad.proto")
     assert done.returncode == 2
     assert "bad.proto:1:9" in done.stderr
+    assert "WARNING" not in done.stderr  # that the file has no syntax line
+    assert "x0a" not in done.stderr
 
 
-@pytest.mark.parametrize(("name", "words"), [("gone.proto", "no such file"), ("other.proto", "not a caffe.proto")])
+@pytest.mark.parametrize(("name", "words"), [("gone.proto", "No such file"), (".", "this is a folder"), ("other.proto", "not a caffe.proto")])
 def test_a_proto_that_is_none_is_said(folder: Path, name: str, words: str) -> None:
     (folder / "other.proto").write_text('syntax = "proto2"; message A {}')
     done = run(folder, "net.prototxt", "--proto", name)

@@ -20,7 +20,9 @@ from ..proto.parser import parse
 from ..proto.tree import Block, Field, Scalar, fields_at
 from ..rule.finding import Finding
 from ..source.errors import InputError
-from ..source.opener import MAX_RECORDS, Unreadable, read_regular
+from ..source.json_file import NotJson, read_json
+from ..source.opener import Unreadable
+from ..source.wording import as_written
 
 VERSION = 1
 LAYERS = ("layer", "layers")
@@ -145,15 +147,13 @@ def record(
 def read_baseline(path: str) -> Baseline:
     """Read a baseline from its file. Raises BaselineError."""
     try:
-        content = json.loads(read_regular(path, MAX_RECORDS).decode("utf-8", "surrogateescape"))
+        content = read_json(path)
+    except NotJson as error:
+        raise BaselineError(f"{path}: not a baseline: {error.reason}") from None
     except Unreadable as error:
         if not os.path.lexists(path):
             raise BaselineError(f"{path}: no such baseline; create it with --write-baseline {path}") from None
         raise BaselineError(str(error)) from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BaselineError(f"{path}: not a baseline: {error}") from None
-    except ValueError:  # of int()
-        raise BaselineError(f"{path}: not a baseline: a number has too many digits") from None
     if not isinstance(content, dict) or content.get("version") != VERSION:
         raise BaselineError(f"{path}: not a baseline of version {VERSION}")
     folder = os.path.dirname(os.path.abspath(path))
@@ -164,7 +164,7 @@ def read_baseline(path: str) -> Baseline:
                 for where, count in addresses.items():
                     if type(count) is not int or count < 1:
                         raise BaselineError(
-                            f"{path}: number of findings must be positive, not {count!r} ({name}, {code})"
+                            f"{path}: number of findings must be positive, not {as_written(count)} ({name}, {code})"
                         )
                     counts[os.path.normpath(os.path.join(folder, name)), code, where] = count
     except (AttributeError, KeyError):

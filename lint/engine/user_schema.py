@@ -12,8 +12,7 @@ from ..source.opener import MAX_SETTINGS, Unreadable, check_regular
 def user_schema(path: str) -> Schema:
     """Return the schema of a caffe.proto, with what our schema knows of its fields. Raises CompileError."""
     try:
-        if Path(path).is_file():
-            check_regular(path, MAX_SETTINGS)
+        check_regular(path, MAX_SETTINGS)
     except Unreadable as error:
         raise CompileError(error.reason) from None
     compiled = compile_proto(Path(path))

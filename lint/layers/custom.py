@@ -26,7 +26,7 @@ from ..moments.shapes import INT_MAX, Shape, axis_index
 from ..proto.binder import Message, nearest_name
 from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema
-from ..source.wording import counted
+from ..source.wording import as_written, counted
 from .record import TYPES, described_names
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def read_description(name: str, table: Any) -> Description:
     """Read a table of the configuration. Raises ValueError, which says what was expected."""
     where = f"layer type '{name}'"
     if not isinstance(table, dict):
-        raise ValueError(f"{where}: expected a table with the keys {', '.join(KEYS)}, not {table!r}")
+        raise ValueError(f"{where}: expected a table with the keys {', '.join(KEYS)}, not {as_written(table)}")
     for key in table:
         if key not in KEYS:
             nearest = nearest_name(key, list(KEYS))
@@ -100,7 +100,7 @@ def read_description(name: str, table: Any) -> Description:
     for key in ("loss", "in-place"):
         if key in table:
             if not isinstance(table[key], bool):
-                raise ValueError(f"{where}: '{key}' must be true or false, not {table[key]!r}")
+                raise ValueError(f"{where}: '{key}' must be true or false, not {as_written(table[key])}")
             values[key.replace("-", "_")] = table[key]
     if "like" in table:
         values["like"] = _known_type(where, table["like"])
@@ -125,7 +125,7 @@ def _count(where: str, key: str, value: Any) -> Count:
         least, most = int(match[1]), None if match[2] else int(match[3])
         if most is None or least <= most:
             return (least, most)
-    raise ValueError(f'{where}: \'{key}\' must be a number such as 2, "1+" or "1-3", not {value!r}')
+    raise ValueError(f'{where}: \'{key}\' must be a number such as 2, "1+" or "1-3", not {as_written(value)}')
 
 
 def _known_type(where: str, value: Any) -> str:
@@ -133,7 +133,7 @@ def _known_type(where: str, value: Any) -> str:
         return value
     nearest = nearest_name(value, described_names()) if isinstance(value, str) else None
     hint = f"; did you mean '{nearest}'?" if nearest else ""
-    raise ValueError(f"{where}: 'like' must be a known layer type, not {value!r}{hint}")
+    raise ValueError(f"{where}: 'like' must be a known layer type, not {as_written(value)}{hint}")
 
 
 def _is_dim(value: Any) -> bool:
@@ -158,7 +158,7 @@ def _dims(where: str, key: str, value: list[Any], zero: bool) -> tuple[Dim, ...]
         else:
             sizes = "a number, 0 for that of bottom 0" if zero else "a number greater than 0"
             known = f'{sizes}, "?" or "bottom N axis M"'
-            raise ValueError(f"{where}: a dimension of '{key}' must be {known}, not {item!r}")
+            raise ValueError(f"{where}: a dimension of '{key}' must be {known}, not {as_written(item)}")
     return tuple(dims)
 
 
@@ -172,7 +172,7 @@ def _shape(where: str, value: Any) -> ShapeRule:
     if isinstance(value, str) and (match := _SAME(value)):
         return SameAs(int(match[1]))
     known = '"same as bottom N", "scalar", "unknown" or a list of dimensions'
-    raise ValueError(f"{where}: 'shape' must be {known}, not {value!r}")
+    raise ValueError(f"{where}: 'shape' must be {known}, not {as_written(value)}")
 
 
 def _params(where: str, value: Any) -> tuple[ShapeRule, ...]:
@@ -181,7 +181,7 @@ def _params(where: str, value: Any) -> tuple[ShapeRule, ...]:
     if isinstance(value, list) and all(isinstance(item, list) for item in value):
         return tuple(_dims(where, "params", item, zero=False) for item in value)
     known = "the number of blobs or a list with the dimensions of each"
-    raise ValueError(f"{where}: 'params' must be {known}, not {value!r}")
+    raise ValueError(f"{where}: 'params' must be {known}, not {as_written(value)}")
 
 
 def _check_numbers(where: str, description: Description) -> None:

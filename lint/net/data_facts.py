@@ -15,14 +15,15 @@ many items the numbers are computed), `date`, `label_counts`, `mixed_shapes`. An
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from ..layers.record import traits_of
 from ..moments.blob_facts import BlobFacts
 from ..proto.named_tuple import NamedTuple
 from ..source.errors import InputError
 from ..source.numerals import is_dimension, is_number, is_numeral, is_whole
-from ..source.opener import MAX_RECORDS, Unreadable, read_regular
+from ..source.opener import Unreadable
+from ..source.wording import as_written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +61,6 @@ DataFacts = dict[str, SourceFacts]
 _NUMBERS = {"min": "minimum", "max": "maximum", "mean": "mean", "mean_abs": "mean_abs", "std": "std"}
 _HDF5 = "hdf5_data_param"
 _HDF5_KIND = "hdf5"
-_MOST_DIGITS = 400  # of a whole number, which a float could hold
 _DATA = "data"  # the name of the data of a source with a single array
 _DATASETS = "datasets"
 _COUNTS = "value_counts"
@@ -68,14 +68,12 @@ _COUNTS = "value_counts"
 
 def read_facts(path: str) -> DataFacts:
     """Read a facts file. Raises FactsError if it does not have the layout."""
-    import json  # keeps json out of the start
+    from ..source.json_file import read_json  # keeps json out of the start
 
     try:
-        content = json.loads(read_regular(path, MAX_RECORDS), parse_int=_whole, parse_constant=_refused)
+        content = read_json(path)
     except Unreadable as error:
         raise FactsError(str(error)) from None
-    except (ValueError, RecursionError) as error:
-        raise FactsError(f"{path}: not valid JSON: {error}") from None
     if not isinstance(content, dict):
         raise FactsError(f"{path}: expected an object with the facts about each source")
     try:
@@ -162,13 +160,13 @@ def _source(value: Any) -> SourceFacts:
         raise _Wrong("expected the facts about a source as an object with a 'kind'")
     items = fields.get("items")
     if items is not None and not is_whole(items):
-        raise _Wrong(f"'items' must be a number of items, not {items!r}")
+        raise _Wrong(f"'items' must be a number of items, not {as_written(items)}")
     labels = fields.get("labels")
     if labels is not None and not (isinstance(labels, list) and len(labels) == 2 and all(map(is_number, labels))):
-        raise _Wrong(f"'labels' must be the smallest and the largest label, not {labels!r}")
+        raise _Wrong(f"'labels' must be the smallest and the largest label, not {as_written(labels)}")
     looked_at = fields.get("looked_at", 0)
     if not is_whole(looked_at):
-        raise _Wrong(f"'looked_at' must be a number of items, not {looked_at!r}")
+        raise _Wrong(f"'looked_at' must be a number of items, not {as_written(looked_at)}")
     _counts("label_counts", fields.get("label_counts", {}))
     data = {}
     if kind == _HDF5_KIND:
@@ -197,37 +195,27 @@ def _is_array(value: Any) -> bool:
 
 def _counts(key: str, counts: Any) -> dict[float, int]:
     if not isinstance(counts, dict) or not all(map(is_whole, counts.values())):
-        raise _Wrong(f"'{key}' must have a number of items for each label, not {counts!r}")
+        raise _Wrong(f"'{key}' must have a number of items for each label, not {as_written(counts)}")
     for label in counts:
         if not is_numeral(label):
-            raise _Wrong(f"the keys of '{key}' must be numbers, not {label!r}")
+            raise _Wrong(f"the keys of '{key}' must be numbers, not {as_written(label)}")
     return {float(label): number for label, number in counts.items()}
 
 
 def _blob(value: Any) -> BlobFacts:
     if not isinstance(value, dict):
-        raise _Wrong(f"expected the facts about an array as an object, not {value!r}")
+        raise _Wrong(f"expected the facts about an array as an object, not {as_written(value)}")
     shape = value.get("shape")
     if shape is not None and not (isinstance(shape, list) and all(map(is_dimension, shape))):
-        raise _Wrong(f"'shape' must be a list of dimensions, not {shape!r}")
+        raise _Wrong(f"'shape' must be a list of dimensions, not {as_written(shape)}")
     numbers = {}
     for key, name in _NUMBERS.items():
         number = value.get(key)
         if number is not None and not is_number(number):
-            raise _Wrong(f"'{key}' must be a number, not {number!r}")
+            raise _Wrong(f"'{key}' must be a number, not {as_written(number)}")
         numbers[name] = None if number is None else float(number)
     counts = _counts(_COUNTS, value[_COUNTS]) if _COUNTS in value else None
     return BlobFacts(tuple(shape) if shape is not None else None, **numbers, counts=counts)
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"a number has {len(digits)} digits")
-    return int(digits)
-
-
-def _refused(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a finite number")
 
 
 def _plain(facts: SourceFacts) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 from ..proto.named_tuple import NamedTuple
 from ..source.numerals import is_dimension, is_number, is_whole
 from ..source.opener import MAX_SETTINGS, Unreadable, read_regular
+from ..source.wording import as_written
 from .lookups import Lookups
 from .settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, did_you_mean
 from .user_config import trusted_plugins, user_config_path
@@ -102,7 +103,7 @@ def read_config(path: str, lookups: Lookups, *, is_named: bool) -> ConfigFile:
     for pattern, inner in per_file.items():
         where = f"{path}: per-file '{pattern}'"
         if not isinstance(inner, dict):
-            raise ConfigError(f'{where}: expected a table such as {{ignore = ["N3"]}}, not {inner!r}')
+            raise ConfigError(f'{where}: expected a table such as {{ignore = ["N3"]}}, not {as_written(inner)}')
         _check_patterns(where, (pattern,))
         sections.append(
             PerFile(pattern, _values(where, folder, inner, [key.name for key in KEYS.values() if key.per_file], lookups))
@@ -171,20 +172,20 @@ def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> A
             return value
         hint = did_you_mean(value, list(choices)) if isinstance(value, str) else ""
         raise ConfigError(
-            f"{where}: '{key}' must be one of {', '.join(choices)}, not {value!r}" + hint.partition("; known")[0]
+            f"{where}: '{key}' must be one of {', '.join(choices)}, not {as_written(value)}" + hint.partition("; known")[0]
         )
     if kind == "flag":
         if isinstance(value, bool):
             return value
-        raise ConfigError(f"{where}: '{key}' must be true or false, not {value!r}")
+        raise ConfigError(f"{where}: '{key}' must be true or false, not {as_written(value)}")
     if kind == "count":
         if is_whole(value, 1, _MOST):
             return value
-        raise ConfigError(f"{where}: '{key}' must be a number from 1 to {_MOST}, not {value!r}")
+        raise ConfigError(f"{where}: '{key}' must be a number from 1 to {_MOST}, not {as_written(value)}")
     if kind == "address":
         if isinstance(value, str) and _ADDRESS.match(value):
             return value
-        raise ConfigError(f"{where}: '{key}' must be a URL such as https://example.org/docs/, not {value!r}")
+        raise ConfigError(f"{where}: '{key}' must be a URL such as https://example.org/docs/, not {as_written(value)}")
     if kind in ("text", "path"):
         if isinstance(value, str):
             return value
@@ -193,7 +194,7 @@ def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> A
             lookups.check_selectors(where, tuple(value))
         return tuple(value)
     wanted = "a string" if kind in ("text", "path") else "a list of strings"
-    raise ConfigError(f"{where}: '{key}' must be {wanted}, not {value!r}")
+    raise ConfigError(f"{where}: '{key}' must be {wanted}, not {as_written(value)}")
 
 
 def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
@@ -207,7 +208,7 @@ def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[st
         if rule is None:
             raise ConfigError(f"{where}: unknown rule '{selector}'{did_you_mean(selector, lookups.rule_names())}")
         if not isinstance(table, dict):
-            raise ConfigError(f"{where}: 'rules.{selector}' must be a table of options, not {table!r}")
+            raise ConfigError(f"{where}: 'rules.{selector}' must be a table of options, not {as_written(table)}")
         code, known = rule
         for key, value in table.items():
             if key == "severity":
@@ -231,7 +232,7 @@ def _option(where: str, selector: str, key: str, default: Any, value: Any) -> An
     elif type(value) is type(default) and (isinstance(value, str | bool) or is_number(value)):
         return value
     shown = list(default) if isinstance(default, tuple) else default
-    raise ConfigError(f"{where}: option '{key}' of rule {selector} must be a value like {shown!r}, not {value!r}")
+    raise ConfigError(f"{where}: option '{key}' of rule {selector} must be a value like {as_written(shown)}, not {as_written(value)}")
 
 
 def _input_shapes(where: str, table: Any) -> dict[str, tuple[int, ...]]:
@@ -240,7 +241,7 @@ def _input_shapes(where: str, table: Any) -> dict[str, tuple[int, ...]]:
         raise ConfigError(f"{where}: 'input-shapes' must be a table with one entry per top")
     for top, dims in table.items():
         if not isinstance(dims, list) or not dims or not all(map(is_dimension, dims)):
-            raise ConfigError(f"{where}: input shape of '{top}' must be a list such as [64, 3, 224, 224], not {dims!r}")
+            raise ConfigError(f"{where}: input shape of '{top}' must be a list such as [64, 3, 224, 224], not {as_written(dims)}")
     return {top: tuple(dims) for top, dims in table.items()}
 
 

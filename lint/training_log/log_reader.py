@@ -40,13 +40,14 @@ def blocks(path: str) -> Iterator[bytes]:
     try:
         with _opened(path) as file:
             yield from whole_lines(file)
-    except (OSError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Unreadable(path, reason) from None
+    except EOFError:
+        raise Unreadable(path, "its gzip data are truncated") from None
+    except OSError as error:
+        raise Unreadable(path, error.strerror or "its gzip data are damaged") from None
     except Exception as error:  # zlib.error, without importing zlib
         if type(error).__name__ != "error":
             raise
-        raise Unreadable(path, str(error)) from None
+        raise Unreadable(path, "its gzip data are damaged") from None
 
 
 def _opened(path: str) -> BinaryIO:

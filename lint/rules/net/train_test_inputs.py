@@ -115,7 +115,7 @@ def test_on_training_data(job: Job) -> Iterator[Hit]:
             for key, place in _sources_of(layer):
                 first = trained.get(key)
                 if first is not None:
-                    message = f"{named(layer)} tests on the training data {key[1]!r}"
+                    message = f"{named(layer)} tests on the training data '{key[1]}'"
                     reason = "The test cannot show whether the net is overfitted."
                     related: tuple[Related, ...] = ()
                     if first.entry[1] is not layer.entry[1]:
@@ -141,7 +141,7 @@ def _transform_differences(here: Message, there: Message) -> Iterator[tuple[str,
     own, other = here["mean_value"], there["mean_value"]
     if "mean_file" in here and "mean_file" in there:
         if here["mean_file"] != there["mean_file"]:
-            text = f"mean_file is {here['mean_file']!r}, but {there['mean_file']!r} in training"
+            text = f"mean_file is '{here['mean_file']}', but '{there['mean_file']}' in training"
             yield "mean_file", text, "advice"
     elif not own and "mean_file" not in here and (other or "mean_file" in there):
         yield "mean_value", "no mean is subtracted, unlike in training", ""

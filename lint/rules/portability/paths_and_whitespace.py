@@ -48,7 +48,7 @@ def absolute_path(file: SourceFile) -> Iterator[Hit]:
             if name in _PATHS:
                 for value, node, _ in entries:
                     if isinstance(value, str) and re.match(_ABSOLUTE, value):
-                        shown = f"{name} is an absolute path: {value!r}"
+                        shown = f"{name} is an absolute path: '{value}'"
                         reason = "On other machines, this path does not exist or is something else."
                         yield Hit(file, (node.start, node.end), shown, reason)
 
