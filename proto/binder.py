@@ -178,6 +178,7 @@ class _Binder:
         self.forms: set[tuple[FieldType, FieldType]] = set()
         self.layer_types: Mapping[str, frozenset[str]] | None = None
         self.well_formed = not tree.malformed
+        self.judged: tuple[Block | None, bool] = None, False  # a net, and what `are_current` says of it
         self.reported: set[int] = set()  # ids of malformed scalars and fields that have been reported
         self.suggestions: dict[tuple[str, str], str | None] = {}
         self.renamed: dict[int, str] = {}  # the message type of each unknown field that has a repair, by its position
@@ -227,8 +228,7 @@ class _Binder:
             return
         entries = message.entries
         name = spec.name
-        is_misnamed = name == "layers" and isinstance(node, Block) and "layer" in message.type.fields and not self.as_written
-        if is_misnamed and isinstance(node, Block) and _is_current_format(node):
+        if name == "layers" and isinstance(node, Block) and not self.as_written and self.are_current(message):
             self.misnamed_layer(message, field, node, depth)
             return
         if len(spec.variants) > 1 and not self.settled:
@@ -381,6 +381,20 @@ class _Binder:
         text = f"'{field.name}' is set twice, but {message.type.name} allows it only once{says}"
         self.report("duplicate-field", field.start, field.name_end, text, repair, title, safe=safe)
 
+    def are_current(self, net: Message, misspelled: Block | None = None) -> bool:
+        """Whether `layers` are layers in the current format: all of a net, or one whose field is misspelled and all others.
+
+        Caffe takes no net with layers of both formats.
+        """
+        if "layer" not in net.type.fields:
+            return False
+        fields = net.block.fields
+        spec = net.type.fields["layers"]
+        if self.judged[0] is not net.block:
+            written = [field.value for field in fields if field.name == "layers"]
+            self.judged = net.block, _are_current_format(written, spec, any(field.name == "layer" for field in fields))
+        return self.judged[1] and (misspelled is None or _are_current_format([misspelled], spec, "layer" in net.entries))
+
     def misnamed_layer(self, message: Message, field: Field, node: Block, depth: int) -> None:
         """Report a layer in the current format that is in the field of the old format."""
         type = message.type.fields["layer"].message
@@ -396,7 +410,7 @@ class _Binder:
             message.add_unknown(field)
             return
         nearest = self.suggestion(message, field.name)
-        if nearest == "layers" and isinstance(field.value, Block) and _is_current_format(field.value):
+        if nearest == "layers" and isinstance(field.value, Block) and self.are_current(message, field.value):
             nearest = "layer"
         spec = type.fields_in(self.dialect)[nearest] if nearest else None
         text = f"{type.name} has no field '{field.name}' in any known Caffe"
@@ -619,15 +633,25 @@ def _corrections() -> Any:
     return corrections
 
 
-def _is_current_format(layer: Block) -> bool:
-    """Whether a layer has a quoted type and no field that only old layers have."""
-    quoted = False
-    for field in layer.fields:
-        if field.name in ("blobs_lr", "weight_decay", "layer"):
+def _are_current_format(layers: Iterable[Value | None], spec: FieldType, beside_current: bool) -> bool:
+    """Whether all `layers` of a net are meant to be in the current format.
+
+    Their types are quoted; and the net has layers in the current format besides, or they have no rates of V1 layers, or a type
+    that no V1 layer has.
+    """
+    has_rates = has_new_type = False
+    for layer in layers:
+        if not isinstance(layer, Block):
             return False
-        value = field.value
-        quoted = quoted or (field.name == "type" and isinstance(value, Scalar) and value.text[0] in b"\"'")
-    return quoted
+        for field in layer.fields:
+            if field.name == "layer":  # a V0 layer
+                return False
+            if field.name == "type" and isinstance(field.value, Scalar):
+                if field.value.text[0] not in b"\"'":
+                    return False
+                has_new_type = has_new_type or not _corrections().is_v1_type(field.value.text, spec)
+            has_rates = has_rates or field.name in ("blobs_lr", "weight_decay")
+    return beside_current or not has_rates or has_new_type
 
 
 def _removable(source: bytes, field: Field) -> tuple[int, int]:

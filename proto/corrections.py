@@ -216,6 +216,13 @@ def _enum(text: bytes, inside: bytes, spec: FieldType, dialect: str) -> Correcti
     return Correction("unknown-enum-value", f"{enum.name} has no value {shown}; expected one of {_some(here or enum.values)}")
 
 
+def is_v1_type(text: bytes, layers: FieldType) -> bool:
+    """Whether the text of a type is that of a V1 layer, by its current name or its own."""
+    spec = layers.message.fields.get("type")
+    name = text[1:-1].decode("utf-8", "replace")
+    return spec is not None and spec.kind == "enum" and (name in spec.enum.values or _v1_type(name, spec) is not None)
+
+
 def _v1_type(name: str, spec: FieldType) -> str | None:
     """Return the V1 type for a current layer type (`INNER_PRODUCT` for `InnerProduct`)."""
     if spec.enum.name != "V1LayerParameter.LayerType":

@@ -401,3 +401,32 @@ def test_a_dialect_whose_layer_types_are_not_all_known_still_lacks_fields() -> N
     dialect = next(known.name for known in caffe_schema().dialects if known.lists_fields and not known.lists_types)
     text = 'layer { type: "Normalize" } layer { detectnet_groundtruth_param { } } layer { detectnet_groundtruth_param { } }'
     assert kinds(net(text, dialect)) == ["foreign-field", "foreign-field"]
+
+
+_CURRENT = 'layer { name: "d" type: "Input" }'
+
+
+@pytest.mark.parametrize(
+    ("net", "after"),
+    [
+        (
+            f'{_CURRENT} layers {{ type: "ReLU" }} layers {{ type: "InnerProduct" blobs_lr: 1 }}',
+            f'{_CURRENT} layer {{ type: "ReLU" }} layer {{ type: "InnerProduct" blobs_lr: 1 }}',
+        ),
+        (
+            'layers { type: "ReLU" } layers { type: "InnerProduct" blobs_lr: 1 }',
+            "layers { type: RELU } layers { type: INNER_PRODUCT blobs_lr: 1 }",
+        ),
+        (
+            'layers { type: "BatchNorm" } layers { type: "InnerProduct" blobs_lr: 1 }',
+            'layer { type: "BatchNorm" } layer { type: "InnerProduct" blobs_lr: 1 }',
+        ),
+        ('layers { type: RELU } layers { type: "Sigmoid" }', "layers { type: RELU } layers { type: SIGMOID }"),
+        ('layers { type: RELU } layer { type: "Sigmoid" } layers { type: "TanH" }',
+         'layers { type: RELU } layer { type: "Sigmoid" } layers { type: TANH }'),
+        ('layers { type: RELU } layerss { type: "Sigmoid" }', "layers { type: RELU } layers { type: SIGMOID }"),
+        (f'{_CURRENT} layerss {{ type: "Sigmoid" }}', f'{_CURRENT} layer {{ type: "Sigmoid" }}'),
+    ],
+)  # fmt: skip
+def test_repairs_agree_on_the_format_of_all_layers(net: str, after: str) -> None:
+    assert repaired(net, "NetParameter") == after
