@@ -244,6 +244,32 @@ def test_an_infogain_matrix_is_read_with_real_data(tmp_path: Path) -> None:
     assert "has 10 values for 10 classes" in as_json(tmp_path, "--data", "real", net=net)["cannot_tell"]["reason"]
 
 
+def test_the_mean_is_that_of_its_file_with_real_data(tmp_path: Path) -> None:
+    """Images of 7 to 13 are small, or large, by the mean that is subtracted."""
+    lmdb = pytest.importorskip("lmdb", reason="databases need lmdb")
+    from caffe_lint.proto import caffe_pb2
+
+    with lmdb.open(str(tmp_path / "images")) as environment, environment.begin(write=True) as transaction:
+        for number in range(16):
+            item = caffe_pb2.Datum(channels=1, height=4, width=4, data=bytes([number % 4 + 7, 13] * 8), label=number % 10)
+            transaction.put(b"%02d" % number, item.SerializeToString())
+    mean = tmp_path / "mean.binaryproto"
+    head = (
+        f'layer {{ name: "data" type: "Data" top: "data" top: "label" transform_param {{ mean_file: "{mean}" crop_size: 3 }}\n'
+        f'data_param {{ source: "{tmp_path}/images" batch_size: 8 backend: LMDB }} }}\n'
+    )
+    net = head + "layer {" + NET.partition("layer {")[2].partition("layer {")[2]
+
+    def with_mean(value: float, **shape: int) -> Any:
+        shape = {"num": 1, "channels": 1, "height": 4, "width": 4, **shape}
+        mean.write_bytes(caffe_pb2.BlobProto(**shape, data=[value] * (shape["height"] * shape["width"])).SerializeToString())
+        return as_json(tmp_path, "--data", "real", "--input-shape", "data=8,1,3,3", "--input-shape", "label=8", net=net)
+
+    assert "the mean file of 'data' cannot be read" in as_json(tmp_path, "--data", "real", net=net)["cannot_tell"]["reason"]
+    assert with_mean(10.0)["losses"][0] < 10 < with_mean(-10000.0)["losses"][0]
+    assert with_mean(10.0, width=5)["cannot_tell"]["reason"] == "the mean file of 'data' is 1 x 4 x 5, its images are 1 x 4 x 4"
+
+
 def test_real_data_are_read(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py", reason="HDF5 needs h5py")
     import numpy as np

@@ -75,7 +75,7 @@ class StoredData:
         read = list(itertools.islice(items, self._at_most(wanted, layer.tops[0])))
         if not read:
             raise CannotSimulate(f"the source of '{layer.name}' is empty")
-        self._keep(layer.tops[0], self._transformed(layer, [image for image, _ in read]))
+        self._keep(layer.tops[0], self._transformed(layer, [image for image, _ in read], base))
         if len(layer.tops) > 1:
             self.rows[layer.tops[1]] = np.asarray([label for _, label in read], np.float32)
 
@@ -112,14 +112,14 @@ class StoredData:
                 raise CannotSimulate(f"the source of '{layer.name}' is empty")
             self._keep(top, items)
 
-    def _transformed(self, layer: Layer, images: list[Array]) -> list[Array]:
+    def _transformed(self, layer: Layer, images: list[Array], base: str) -> list[Array]:
         """What DataTransformer makes of images: a random crop, a random mirror, minus the mean, times the scale."""
         param = layer.message["transform_param"]
         size, means = param["crop_size"], list(param["mean_value"])
         if param["mean_file"]:
             if len({image.shape for image in images}) > 1:
                 raise CannotSimulate(f"the images of '{layer.name}' have several sizes, but one mean_file")
-            mean = np.mean(images, 0)  # that of the images that are read, near that of the file
+            mean = _mean_of(layer, base, images[0].shape)
             images = [image - mean for image in images]
         elif means:
             if any(len(means) not in (1, len(image)) for image in images):
@@ -146,11 +146,25 @@ def _sides(shape: Sequence[int]) -> list[int]:
 
 def matrix_of(layer: Layer, base: str) -> Array:
     """The values of the infogain matrix that a loss names, in a row. Raises CannotSimulate."""
+    return _blob(f"the matrix of '{layer.name}'", base, layer.message["infogain_loss_param"]["source"])[0]
+
+
+def _mean_of(layer: Layer, base: str, shape: tuple[int, ...]) -> Array:
+    """The mean image of a layer, for images of a shape. Raises CannotSimulate."""
+    values, found = _blob(f"the mean file of '{layer.name}'", base, layer.message["transform_param"]["mean_file"])
+    if found != shape:
+        of_mean, of_images = (" x ".join(map(str, each)) for each in (found, shape))
+        raise CannotSimulate(f"the mean file of '{layer.name}' is {of_mean}, its images are {of_images}")
+    return values.reshape(shape)
+
+
+def _blob(what: str, base: str, name: str) -> tuple[Array, tuple[int, ...]]:
+    """The values of a file with a blob, in a row, and its channels, height and width."""
     try:
-        found = mean_file.read(os.path.join(base, layer.message["infogain_loss_param"]["source"]))
+        found = mean_file.read(os.path.join(base, name))
     except (Unreadable, BrokenData) as error:
-        raise CannotSimulate(f"the matrix of '{layer.name}' cannot be read: {error}") from None
-    return np.frombuffer(found.values, "<f4")
+        raise CannotSimulate(f"{what} cannot be read: {error}") from None
+    return np.frombuffer(found.values, "<f4"), found.shape
 
 
 def _records(path: str) -> Iterator[tuple[Array, float]]:
