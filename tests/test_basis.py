@@ -197,6 +197,13 @@ def test_arrays_that_a_square_window_slides_over_are_images_of_unknown_size() ->
     assert sizes == {(16, 3, 224, 224), (16, 3, 32, 32)}
 
 
+def test_what_is_assumed_of_the_shape_of_images_is_told() -> None:
+    assert "'data': 3 channels" in known(net()).basis.assumed
+    assert not any("channel" in text for text in known(net(data=PROGRAM)).basis.assumed)
+    of_any_size = known(net(data=DATABASE)).basis.assumed
+    assert any("'data': images of a usual size, such as 3 x " in text for text in of_any_size)
+
+
 def test_targets_are_no_labels_if_a_loss_reads_a_slice_of_them() -> None:
     slices = 'layer { name: "cut" type: "Slice" bottom: "label" top: "age" top: "rest" slice_param { axis: 1 slice_point: 1 } }'
     loss = slices + EUCLIDEAN.replace('bottom: "label"', 'bottom: "age"')

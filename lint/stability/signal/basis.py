@@ -106,7 +106,7 @@ class Basis(NamedTuple):
 def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: Mapping[str, str]) -> Basis:
     """What the signal of a training net rests on.
 
-    It is built with images of some size in `open_tops`, which says what of them is unknown.
+    It is built with images of some shape in `open_tops`, which says what is assumed of it.
     """
     kinds = dict(_data_kinds(net))
     found = set(kinds.values())

@@ -18,6 +18,7 @@ from ...proto.binder import Message
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import POLICIES
 from ...source.files import SourceFile
+from ...source.wording import counted
 from .basis import GIVE_SHAPE, Basis, CannotTell, basis_of, without_model
 from .passes import PreparedNet, prepare, unmodelled_layers
 
@@ -104,12 +105,15 @@ def training_of(job: Job) -> Training | CannotTell:
         if maybe:  # a loss of a type that is not known
             return without_model(maybe)
         return CannotTell("no loss", "the training net has no loss", "add one, or give a layer a loss_weight")
-    open_tops = {top.name: _open_sizes(top.shape) for layer in net.layers for top in _open_tops(layer)}
+    of_files = {top.name: top.shape for layer in net.layers for top in _open_tops(layer)}
+    open_tops: dict[str, str] = {}
     assumed = PHOTOGRAPHS
-    if open_tops:
-        net, assumed = _with_usual_images(net, tuple(open_tops))
+    if of_files:
+        net, assumed = _with_usual_images(net, tuple(of_files))
+        shapes = {top.name: top.shape for layer in net.layers for top in layer.tops}
+        open_tops = {name: _usual_size(shape, shapes[name]) for name, shape in of_files.items()}
         if not is_accepted(net):
-            reason = f"the size of the images in '{next(iter(open_tops))}' is unknown, and the usual ones do not fit"
+            reason = f"the size of the images in '{next(iter(of_files))}' is unknown, and the usual ones do not fit"
             return CannotTell("unknown shape", reason, GIVE_SHAPE)
         maps = _maps_of_hdf5(net)
         if maps:  # as many labels as the files have
@@ -132,10 +136,12 @@ def _prepared(net: Net, context: SignalContext, batches: int, like: PreparedNet 
     return prepared
 
 
-def _open_sizes(shape: Shape) -> str:
-    """What is unknown of the shape of images."""
-    only_channels = shape is not None and None not in shape[2:]
-    return "images of an unknown number of channels" if only_channels else "images of unknown size"
+def _usual_size(known: Shape, assumed: Shape) -> str:
+    """What is assumed of the shape of images, of which their size may be known."""
+    _, channels, *size = assumed or PHOTOGRAPH
+    if known is not None and None not in known[2:]:
+        return counted(channels or 0, "channel")
+    return f"images of a usual size, such as {' x '.join(map(str, (channels, *size)))}"
 
 
 def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, AssumedData]:
