@@ -7,11 +7,12 @@ the repaired fields on their own, since the rest of the file must not change.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from ..proto.binder import Bound, Message, bind, plain
 from ..proto.message import message_at
+from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
 from ..proto.tree import Block, Field, Problem, are_alike
 from .apply import edited, select, verify
@@ -23,27 +24,51 @@ _IN_WORD = rb"[A-Za-z0-9_]"
 _QUOTE_FOLLOWS = rb"\s*(?:#[^\n]*\n\s*)*[\"']"
 # If fixes of syntax cannot be made together, each is tried alone, but not more of them than this.
 MAX_TRIED = 8
+_MOST_REPEATED = 10_000  # edits of a fix, over all problems that share it
 
 
 def repairs(text: Reading, problems: Sequence[Problem]) -> list[Fix | None]:
     """Return the fix of each problem, None if it has no repair, or one that would only cause another problem.
 
-    Problems with fields of the same name in one message share a fix, because only all of them determine the new value.
+    Problems with fields of the same name in one message share a fix, because only all of them determine the new value. If they
+    are so many that reports would repeat its edits without end, only the first has it.
 
     A fix without changes is a guess: see `misread`.
     """
-    groups: dict[object, list[Problem]] = {}
+    groups: dict[object, _Group] = {}
     keys: list[object] = []
     for problem in problems:
         key: object = problem
         if problem.repair:
-            message, fields = _owners(text, _edits(text, [problem]))
-            if fields:
-                key = id(message.block), fields[0].name
-            groups.setdefault(key, []).append(problem)
+            edits = sorted({_with_space(text.tree.source, Edit(*edit)) for edit in problem.repair})
+            message, owned = _owners(text, edits)
+            if owned:
+                key = id(message.block), owned[0][0].name
+            groups.setdefault(key, _Group([], message, [], [])).add(problem, edits, owned)
         keys.append(key)
     fixes = {key: _repair(text, group) for key, group in groups.items()}
-    return [fixes.get(key) for key in keys]
+    found: list[Fix | None] = []
+    for problem, key in zip(problems, keys, strict=True):
+        fix = fixes.get(key)
+        sharing = groups[key].problems if fix is not None else []
+        is_repeated = fix is not None and problem is not sharing[0] and len(sharing) * len(fix.edits) > _MOST_REPEATED
+        found.append(None if is_repeated else fix)
+    return found
+
+
+class _Group(NamedTuple):
+    """Problems that share a fix: with their message, their edits, and its fields that these change, each with its own edits."""
+
+    problems: list[Problem]
+    message: Message
+    edits: list[Edit]
+    owned: list[tuple[Field, list[Edit]]]
+
+    def add(self, problem: Problem, edits: list[Edit], owned: list[tuple[Field, list[Edit]]]) -> None:
+        """Add a problem."""
+        self.problems.append(problem)
+        self.edits.extend(edits)
+        self.owned.extend(owned)
 
 
 def misread(text: Reading, fixes: Sequence[Fix]) -> list[Fix]:
@@ -73,22 +98,21 @@ def _is_read_alike(text: Reading, fixes: list[Fix]) -> bool:
     return True
 
 
-def _repair(text: Reading, problems: list[Problem]) -> Fix | None:
-    edits = _edits(text, problems)
-    message, fields = _owners(text, edits)
-    changes = _changes(text, message, fields, edits) if fields else ()
+def _repair(text: Reading, group: _Group) -> Fix | None:
+    problems = group.problems
+    owned: list[tuple[Field, list[Edit]]] = []
+    for one in sorted(group.owned, key=lambda one: one[0].start):
+        if owned and owned[-1][0] is one[0]:
+            one = one[0], sorted({*owned.pop()[1], *one[1]})
+        owned.append(one)
+    changes = _changes(text, group.message, owned) if owned else ()
     if changes is None:
         return None
     titles = {problem.repair_title for problem in problems}
-    title = titles.pop() if len(titles) == 1 else f"repair the values of '{fields[0].name}'"
+    title = titles.pop() if len(titles) == 1 else f"repair the values of '{owned[0][0].name}'"
     is_syntax = any(problem in text.tree.problems for problem in problems)
     stage = Stage.SYNTAX if is_syntax else Stage.NAMES
-    return Fix(text.path, title, edits, changes, all(problem.safe for problem in problems), stage)
-
-
-def _edits(text: Reading, problems: list[Problem]) -> tuple[Edit, ...]:
-    edits = {Edit(start, end, new) for problem in problems for start, end, new in problem.repair or ()}
-    return tuple(sorted(_with_space(text.tree.source, edit) for edit in edits))
+    return Fix(text.path, title, tuple(sorted({*group.edits})), changes, all(problem.safe for problem in problems), stage)
 
 
 def _with_space(source: bytes, edit: Edit) -> Edit:
@@ -104,24 +128,26 @@ def _with_space(source: bytes, edit: Edit) -> Edit:
     return edit._replace(text=new)
 
 
-def _owners(text: Reading, edits: tuple[Edit, ...]) -> tuple[Message, list[Field]]:
-    """Return the innermost message that contains all edits, and its fields whose name or value they change.
+def _owners(text: Reading, edits: Sequence[Edit]) -> tuple[Message, list[tuple[Field, list[Edit]]]]:
+    """Return the innermost message that contains all edits, and its fields whose name or value they change, each with its own.
 
-    No fields are returned if an edit changes the punctuation between them: the parser has already read the text as the
-    repair says, so the meaning does not change.
+    Edits are in the order of their positions, as fields are. No fields are returned if one changes the punctuation between them:
+    the parser has already read the text as the repair says, so the meaning does not change.
     """
     message = message_at(text.bound.message, edits[0].start, max(edit.end for edit in edits))
     fields = message.block.fields
-    owners: dict[int, Field] = {}
+    owned: dict[int, tuple[Field, list[Edit]]] = {}
+    following = bisect_right(fields, edits[0].start, key=lambda field: field.start)
     for edit in edits:
-        index = bisect_right(fields, edit.start, key=lambda field: field.start) - 1
-        owner = next(
-            (field for field in fields[max(index - 1, 0) : index + 1] if _is_inside(field, edit)), None
-        )
-        if owner is None:
+        while following < len(fields) and fields[following].start <= edit.start:
+            following += 1
+        for index in range(max(following - 2, 0), following):
+            if _is_inside(fields[index], edit):
+                owned.setdefault(index, (fields[index], []))[1].append(edit)
+                break
+        else:
             return message, []
-        owners[owner.start] = owner
-    return message, list(owners.values())
+    return message, list(owned.values())
 
 
 def _is_inside(field: Field, edit: Edit) -> bool:
@@ -136,24 +162,23 @@ def _is_inside(field: Field, edit: Edit) -> bool:
     )
 
 
-def _changes(
-    text: Reading, message: Message, fields: list[Field], edits: tuple[Edit, ...]
-) -> tuple[Change, ...] | None:
+def _changes(text: Reading, message: Message, owned: list[tuple[Field, list[Edit]]]) -> tuple[Change, ...] | None:
     """Return what edits of some fields change in a message, None if they do not reduce the number of problems."""
     source = text.tree.source
-    if any(re.compile(_QUOTE_FOLLOWS).match(source, field.end) for field in fields):  # it would be joined with the repaired value
+    follows = re.compile(_QUOTE_FOLLOWS)
+    if any(follows.match(source, field.end) for field, _ in owned):  # it would be joined with the repaired value
         return None
-    repaired = {field.start: _edited(source, field, edits) for field in fields}
-    names = {field.name for field in fields}
-    for piece in repaired.values():
-        names.update(field.name for field in parse(piece).root.fields)
+    repaired = {field.start: _edited(source, field, edits) for field, edits in owned}
+    names = {field.name for field, _ in owned} | _names_in(list(repaired.values()))
     alike = [field for field in message.block.fields if field.name in names]
-    old = _read(text, message, [source[field.start : field.end] for field in alike])
-    new = _read(
-        text, message, [repaired.get(field.start, source[field.start : field.end]) for field in alike]
-    )
-    if len(new.problems) >= len(old.problems):
-        return None
+    new = _read(text, message, [repaired.get(field.start, source[field.start : field.end]) for field in alike])
+    del repaired
+    first = owned[0][0]
+    # Reading all as written takes long, and is not needed where one field is enough to tell.
+    if new.problems or not _read(text, message, [source[first.start : first.end]]).problems:
+        old = _read(text, message, [source[field.start : field.end] for field in alike])
+        if len(new.problems) >= len(old.problems):
+            return None
     old_values, new_values = plain(message), plain(new.message)
     return tuple(
         Change(message.block, key, tuple(new_values.get(key, ())))
@@ -162,11 +187,18 @@ def _changes(
     )
 
 
-def _edited(source: bytes, field: Field, edits: tuple[Edit, ...]) -> bytes:
-    first, last = bisect_left(edits, (field.start,)), bisect_right(edits, field.end, key=lambda edit: edit.start)
-    own = [edit for edit in edits[first:last] if _is_inside(field, edit)]
-    shifted = (Edit(edit.start - field.start, edit.end - field.start, edit.text) for edit in own)
-    return edited(source[field.start : field.end], shifted)
+def _names_in(pieces: list[bytes]) -> set[str]:
+    """Return the names of the fields in some pieces of text."""
+    tree = parse(b"\n".join(pieces))
+    if len(pieces) > 1 and (tree.problems or tree.malformed):  # one might be read differently after another
+        return set().union(*(_names_in([piece]) for piece in pieces))
+    return {field.name for field in tree.root.fields}
+
+
+def _edited(source: bytes, field: Field, edits: list[Edit]) -> bytes:
+    start = field.start
+    shifted = (Edit(edit.start - start, edit.end - start, edit.text) for edit in edits)
+    return edited(source[start : field.end], shifted)
 
 
 def _read(text: Reading, message: Message, pieces: list[bytes]) -> Bound:

@@ -8,6 +8,7 @@ spaces to the same length, so that positions in it are positions in the source.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .statement import MAX_PROBLEMS
 from .tree import Block, Field, ListValue, Problem, Scalar, Tree
@@ -95,6 +96,7 @@ _TITLES = {
 }
 
 
+@lru_cache(maxsize=1024)
 def _characters(run: bytes) -> list[tuple[str, int]]:
     """Return the characters of a run with their sizes; bytes that are not UTF-8 are decoded as Windows-1252."""
     try:
@@ -188,7 +190,7 @@ def _whole_characters(start: int, end: int, edits: dict[int, tuple[int, int, byt
 
 def _around(place: int, edits: dict[int, tuple[int, int, bytes]]) -> tuple[int, int, bytes] | None:
     """Return the replaced character that a position is within, not at its start; a character has at most 4 bytes."""
-    edit = next((edits[start] for start in range(place - 1, place - 4, -1) if start in edits), None)
+    edit = edits.get(place - 1) or edits.get(place - 2) or edits.get(place - 3)
     return edit if edit is not None and place < edit[1] else None
 
 

@@ -7,6 +7,10 @@ from counted_work import assert_linear
 from growing_inputs import KINDS, numbered
 from harness import check
 
+from caffe_lint.fixes import unreadable_text
+from caffe_lint.proto.parser import parse
+from caffe_lint.proto.tree import Tree
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_check_is_work_in_proportion_to_the_size(kind: str) -> None:
@@ -19,3 +23,22 @@ def test_a_solver_that_says_something_many_times_is_work_in_proportion(field: st
     value = {"test_net": ': "net%.prototxt"', "test_state": ' { stage: "s%" }'}.get(field, ": %")
     text = f"{field}{value}\n"
     assert_linear(lambda size: lambda: check(numbered(text)(size) + 'base_lr: 0.1 lr_policy: "fixed"\n', "solver.prototxt"), 100)
+
+
+def test_repairs_of_many_values_read_their_text_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = []
+
+    def counted(source: bytes) -> Tree:
+        texts.append(source)
+        return parse(source)
+
+    monkeypatch.setattr(unreadable_text, "parse", counted)
+    check(KINDS["typographic quotes"](300))
+    assert len(texts) <= 4
+
+
+def test_edits_that_problems_share_are_not_listed_with_each_of_them() -> None:
+    found = check(KINDS["typographic quotes"](400))
+    edits = [len(finding.fix.edits) for finding in found if finding.fix is not None]
+    assert max(edits) >= 800
+    assert sum(edits) < 2_000

@@ -13,7 +13,7 @@ def tried(hits: Iterable[Hit]) -> list[Hit]:
     Trying takes as long as reading the whole file once or several times.
     """
     listed = list(hits)
-    guesses = list(dict.fromkeys(hit.guess for hit in listed if hit.guess is not None))
+    guesses = list({id(hit.guess): hit.guess for hit in listed if hit.guess is not None}.values())  # hits of one value share it
     if not guesses:
         return listed
     from ..fixes.unreadable_text import misread  # keeps out of the start what only files with mistakes need
