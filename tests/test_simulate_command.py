@@ -16,9 +16,12 @@ pytest.importorskip("numpy", reason="the simulator needs numpy")
 from harness import NET, SOLVER
 
 from caffe_lint.cli.commands import cli
+from caffe_lint.report.simulation_text import as_text
 from caffe_lint.simulation import simulating
 from caffe_lint.simulation.operators.products import InnerProduct
-from caffe_lint.simulation.outcome import Judgement
+from caffe_lint.simulation.outcome import Judgement, Outcome
+from caffe_lint.simulation.simulating import Plan
+from caffe_lint.simulation.training_run import Course
 from caffe_lint.training_log.evidence import Evidence
 from caffe_lint.training_log.log_reader import read_log
 
@@ -218,6 +221,14 @@ def test_of_images_the_answer_is_as_likely_as_over_all_kinds_of_them(
     assert found["verdict"] == word
     assert found["p_diverges"] == pytest.approx((first[1] + dark[1] + bright[1]) / 3)
     assert found["p_stalls"] == pytest.approx((first[2] + dark[2] + bright[2]) / 3)
+
+
+@pytest.mark.parametrize(("after", "learned"), [(2.0, True), (2.4, False)])
+def test_a_loss_that_has_not_fallen_is_not_said_to_have_been_learned(after: float, learned: bool) -> None:
+    course = Course([], after, 2.3, after)
+    text = as_text(Outcome("learns", courses=[course]), Plan(steps=30))
+    assert text.startswith("The simulated training learns (") == learned
+    assert ("but its loss has not fallen yet (" in text) == ("Simulate more with --steps 120." in text) == (not learned)
 
 
 def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ _SENTENCES = {
     "learns": "The simulated training learns",
     "depends on the seed": "Whether the training diverges depends on the seed",
 }
+_NOT_YET = "The simulated training does not diverge, and is expected to learn, but its loss has not fallen yet"
+_MORE = 4  # times as many steps, for such a training
 
 
 def as_json(found: Outcome, plan: Plan) -> str:
@@ -63,11 +65,15 @@ def _lines(found: Outcome, plan: Plan) -> Iterator[str]:
     else:
         steps = counted(max(len(course.iterations) for course in found.courses), "step")
         data = "made-up data" if plan.data == "made" else "its own data"
-        yield f"{_SENTENCES[found.word]} ({steps} on {data}{_of_seeds(found)})."
+        learns_later = found.word == "learns" and sum(course.after - course.before for course in found.courses) >= 0
+        sentence = _NOT_YET if learns_later else _SENTENCES[found.word]
+        yield f"{sentence} ({steps} on {data}{_of_seeds(found)})."
         if found.first_layer is not None:
             yield f"  The first layer to go is '{found.first_layer}', in iteration {found.first_iteration}."
         losses = found.courses[0].losses
         yield f"  loss {sparkline(losses)} {losses[0]:.5g} to {losses[-1]:.5g}"
+        if learns_later:
+            yield f"  Simulate more with --steps {_MORE * plan.steps}."
     yield from (f"Cut: {text}" for text in found.cut)
     yield from (f"Assumed: {text}" for text in found.assumed)
 
