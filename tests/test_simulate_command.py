@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import sys
 from pathlib import Path
@@ -318,3 +319,26 @@ def test_a_simulation_that_runs_out_of_memory_says_so(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(InnerProduct, "forward", full)
     assert as_json(tmp_path)["cannot_tell"]["reason"] == "the simulation needs more memory than there is"
+
+
+@pytest.mark.parametrize("budget", ["nan", "inf", "-1", "0"])
+def test_a_budget_is_a_number_of_seconds(tmp_path: Path, budget: str) -> None:
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    done = CliRunner().invoke(cli, ["simulate", str(tmp_path / "solver.prototxt"), "--budget", budget])
+    assert done.exit_code == 2
+    assert "is not in the range 0.01<=x<=100000" in done.output
+
+
+def test_a_budget_that_is_too_small_is_compared_with_the_work(tmp_path: Path) -> None:
+    net = NET.replace("num_output: 10", "num_output: 1000")
+    reason = as_json(tmp_path, "--budget", "0.01", "--steps", "1000", net=net)["cannot_tell"]["reason"]
+    assert re.fullmatch(r"1000 steps are about [\d.]+ s of work, over the budget of 0\.01 s", reason)
+    assert "about 0 s" not in reason
+
+
+def test_what_caffe_would_refuse_is_said_with_the_reason(tmp_path: Path) -> None:
+    reason = as_json(tmp_path, net=NET.replace('bottom: "data"', 'bottom: "dat"'))["cannot_tell"]["reason"]
+    assert reason.startswith("Caffe would not train this net: ")
+    assert "'dat'" in reason
+    found = as_json(tmp_path, solver=SOLVER.replace('net: "net.prototxt"\n', ""))
+    assert found["cannot_tell"]["reason"] == "the training net is missing, empty or not named"

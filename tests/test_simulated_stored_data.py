@@ -83,7 +83,7 @@ def images(folder: Path, *contents: bytes) -> None:
         (
             _DATABASE,
             lambda folder: lmdb_at(folder / "db", [datum(shape=(1, 9, 9))]),
-            "an item of 'data' is 1 x 9 x 9, but 3 x 8 x 8 in the net; pass its real shape with --input-shape",
+            "an item of 'data' is 1 x 9 x 9, but 3 x 8 x 8 in the net; give it with --input-shape",
         ),
         (_DATABASE, lambda folder: lmdb_at(folder / "db", [encoded_datum(_EPS)]), "cannot be read: it is not an image"),
         (_DATABASE, lambda folder: lmdb_at(folder / "db", []), "the source of 'data' is empty"),

@@ -71,6 +71,16 @@ class InputShape(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(str(error), param, ctx)
 
 
+class Seconds(click.FloatRange):
+    """A finite number in a range, which click's own type lets NaN be."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value} is not in the range {self.min}<=x<={self.max}.", param, ctx)
+        return number
+
+
 def in_order(*options: Decorator) -> Decorator:
     """Several options as one decorator, in the order in which the help has them."""
 

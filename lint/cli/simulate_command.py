@@ -11,7 +11,7 @@ from ..api import Session
 from ..settings.in_force import CommandLine
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_fitted, print_text, write_output
 from .help_groups import GroupedCommand
-from .option_types import FILE, check_weights, output_format_option, training_options
+from .option_types import FILE, Seconds, check_weights, output_format_option, training_options
 from .progress import draw_bar
 
 _THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
@@ -37,7 +37,7 @@ _THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
 )
 @click.option("--thorough", is_flag=True, help="50 steps with whole batches of real data, if not given otherwise.")
 @click.option(
-    "--budget", type=click.FloatRange(0.01, 100_000), default=20.0, show_default=True, metavar="SECONDS",
+    "--budget", type=Seconds(0.01, 100_000), default=20.0, show_default=True, metavar="SECONDS",
     help="The most work, in seconds of one usual core; it is counted, not timed. Beyond it, nothing is told.",
 )  # fmt: skip
 @output_format_option(["text", "json", "log"], "text")

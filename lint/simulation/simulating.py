@@ -12,6 +12,7 @@ from ..layers.models.data_models import KNOWN
 from ..moments.layer_type import DETECTION
 from ..moments.signal_model import positions_of
 from ..net.costs import multiply_adds
+from ..net.rounding import two_digits
 from ..net.weights_origin import LOADED
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, OVER_BUDGET, UNKNOWN, CannotTell, obstacle
@@ -24,7 +25,7 @@ from .cutting import PARTS, Cut, FirstIteration, agreeing, first_iteration, smal
 from .made_up_data import MadeUpData
 from .operator import CannotSimulate
 from .outcome import Judgement, Outcome, first_to_go, judged, logistic, unknown
-from .stored_data import StoredData, matrix_of
+from .stored_data import CannotReadData, StoredData, matrix_of
 from .tape import is_fed, left_out
 from .training_run import PROBES, Batches, Course, run
 
@@ -80,7 +81,8 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
         known = plan.data == REAL or first.training.basis.data != UNKNOWN  # curves were fitted to trainings on such data
         return told if known and (first.is_whole_net or _is_suspected(found)) else told.unconfirmed()
     except CannotSimulate as error:
-        failure = unknown(CannotTell("cannot be simulated", str(error), _WATCH), assumed=assumed)
+        remedy = "pass --data made" if isinstance(error, CannotReadData) else _WATCH
+        failure = unknown(CannotTell("cannot be simulated", str(error), remedy), assumed=assumed)
     except MemoryError:
         return unknown(CannotTell("too large", "the simulation needs more memory than there is", _WATCH), assumed=assumed)
     if all(each.items == each.whole for each in found):
@@ -156,7 +158,8 @@ def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
     if work > budget and plan.batch is not None:
         found = next(_cut_down(found, plan, budget), found)
     if found.work > budget:
-        text = f"{plan.steps} steps are about {found.work / SPEED:,.0f} s of work, over the budget of {budget / SPEED:.3g} s"
+        takes, most = two_digits(found.work / SPEED), two_digits(budget / SPEED)
+        text = f"{plan.steps} steps are about {takes} s of work, over the budget of {most} s"
         return unknown(CannotTell(OVER_BUDGET, text, "raise --budget"), cut=found.said, multiply_adds=work)
     if _values(found.cut.net, found.items / whole) > _MOST_VALUES:
         text = "the net needs more than 4 GB of memory"

@@ -33,6 +33,10 @@ _PURPOSE = "simulating a training on its data"
 _MOST_ITEMS, _MOST_VALUES = 4096, 1 << 28
 
 
+class CannotReadData(CannotSimulate):
+    """Data cannot be read, or not be trained with; the message is a clause that says why."""
+
+
 class StoredData:
     """Batches of stored data; what no file holds, such as DummyData, is made up by `others`."""
 
@@ -46,9 +50,9 @@ class StoredData:
                 try:
                     self._read(layer, base, min(wanted, _MOST_ITEMS))
                 except (Unreadable, BrokenData) as error:
-                    raise CannotSimulate(f"the data of '{layer.name}' cannot be read: {error}") from None
+                    raise CannotReadData(f"the data of '{layer.name}' cannot be read: {error}") from None
                 except OSError as error:
-                    raise CannotSimulate(f"the data of '{layer.name}' cannot be read: {error.strerror}") from None
+                    raise CannotReadData(f"the data of '{layer.name}' cannot be read: {error.strerror}") from None
 
     def batch(self) -> Mapping[Blob, Array]:
         """The next batch."""
@@ -71,10 +75,10 @@ class StoredData:
         elif name == "image_data_param":
             items = _listed_images(path, base, param)
         else:
-            raise CannotSimulate(f"{layer.type} '{layer.name}' cannot be read for a simulation")
+            raise CannotReadData(f"{layer.type} '{layer.name}' cannot be read for a simulation")
         read = list(itertools.islice(items, self._at_most(wanted, layer.tops[0])))
         if not read:
-            raise CannotSimulate(f"the source of '{layer.name}' is empty")
+            raise CannotReadData(f"the source of '{layer.name}' is empty")
         self._keep(layer.tops[0], self._transformed(layer, [image for image, _ in read], base))
         if len(layer.tops) > 1:
             self.rows[layer.tops[1]] = np.asarray([label for _, label in read], np.float32)
@@ -85,12 +89,12 @@ class StoredData:
         return min(wanted, max(number, _MOST_VALUES // max(1, math.prod(item))))
 
     def _keep(self, top: Blob, items: Sequence[Array]) -> None:
-        """Keep the items of a top. Raises CannotSimulate if they do not have the shape that they have in the net."""
+        """Keep the items of a top. Raises CannotReadData if they do not have the shape that they have in the net."""
         shape = self.others.shape(top)[1:]
         for item in items:
             if _sides(item.shape) != _sides(shape):
                 text = f"an item of '{top.name}' is {describe(item.shape)}, but {describe(shape)} in the net"
-                raise CannotSimulate(f"{text}; pass its real shape with --input-shape")
+                raise CannotReadData(f"{text}; give it with --input-shape")
         self.rows[top] = np.asarray(items, np.float32)
 
     def _read_hdf5(self, layer: Layer, path: str, base: str, wanted: int) -> None:
@@ -100,16 +104,16 @@ class StoredData:
                 for top in layer.tops:
                     dataset = dataset_at(file, top.name)
                     if dataset is None:
-                        raise CannotSimulate(f"{name} has no dataset '{top.name}'")
+                        raise CannotReadData(f"{name} has no dataset '{top.name}'")
                     if dataset.dtype.kind not in "fiu" or not dataset.shape:
-                        raise CannotSimulate(f"the dataset '{top.name}' of {name} has no items that are numbers")
+                        raise CannotReadData(f"the dataset '{top.name}' of {name} has no items that are numbers")
                     rows = np.asarray(dataset[: self._at_most(wanted, top)], np.float32)
                     parts[top].extend(rows)
             if len(parts[layer.tops[0]]) >= wanted:
                 break
         for top, items in parts.items():
             if not items:
-                raise CannotSimulate(f"the source of '{layer.name}' is empty")
+                raise CannotReadData(f"the source of '{layer.name}' is empty")
             self._keep(top, items)
 
     def _transformed(self, layer: Layer, images: list[Array], base: str) -> list[Array]:
@@ -118,17 +122,17 @@ class StoredData:
         size, means = param["crop_size"], list(param["mean_value"])
         if param["mean_file"]:
             if len({image.shape for image in images}) > 1:
-                raise CannotSimulate(f"the images of '{layer.name}' have several sizes, but one mean_file")
+                raise CannotReadData(f"the images of '{layer.name}' have several sizes, but one mean_file")
             mean = _mean_of(layer, base, images[0].shape)
             images = [image - mean for image in images]
         elif means:
             if any(len(means) not in (1, len(image)) for image in images):
-                raise CannotSimulate(f"'{layer.name}' has {len(means)} mean_value for images with another number of channels")
+                raise CannotReadData(f"'{layer.name}' has {len(means)} mean_value for images with another number of channels")
             images = [image - np.asarray(means, np.float32).reshape(-1, 1, 1) for image in images]
         if size:
             high, wide = ([image.shape[axis] - size for image in images] for axis in (1, 2))
             if min(*high, *wide) < 0:
-                raise CannotSimulate(f"an image of '{layer.name}' is smaller than crop_size {size}")
+                raise CannotReadData(f"an image of '{layer.name}' is smaller than crop_size {size}")
             rows, columns = self.draw.integers(0, np.add(high, 1)), self.draw.integers(0, np.add(wide, 1))
             images = [
                 image[:, row : row + size, column : column + size]
@@ -145,16 +149,16 @@ def _sides(shape: Sequence[int]) -> list[int]:
 
 
 def matrix_of(layer: Layer, base: str) -> Array:
-    """The values of the infogain matrix that a loss names, in a row. Raises CannotSimulate."""
+    """The values of the infogain matrix that a loss names, in a row. Raises CannotReadData."""
     return _blob(f"the matrix of '{layer.name}'", base, layer.message["infogain_loss_param"]["source"])[0]
 
 
 def _mean_of(layer: Layer, base: str, shape: tuple[int, ...]) -> Array:
-    """The mean image of a layer, for images of a shape. Raises CannotSimulate."""
+    """The mean image of a layer, for images of a shape. Raises CannotReadData."""
     values, found = _blob(f"the mean file of '{layer.name}'", base, layer.message["transform_param"]["mean_file"])
     if found != shape:
         of_mean, of_images = (" x ".join(map(str, each)) for each in (found, shape))
-        raise CannotSimulate(f"the mean file of '{layer.name}' is {of_mean}, its images are {of_images}")
+        raise CannotReadData(f"the mean file of '{layer.name}' is {of_mean}, its images are {of_images}")
     return values.reshape(shape)
 
 
@@ -163,7 +167,7 @@ def _blob(what: str, base: str, name: str) -> tuple[Array, tuple[int, ...]]:
     try:
         found = mean_file.read(os.path.join(base, name))
     except (Unreadable, BrokenData) as error:
-        raise CannotSimulate(f"{what} cannot be read: {error}") from None
+        raise CannotReadData(f"{what} cannot be read: {error}") from None
     return np.frombuffer(found.values, "<f4"), found.shape
 
 

@@ -92,10 +92,11 @@ def training_of_file(
 def training_of(job: Job) -> Training | CannotTell:
     """The training of a job, or why it has none: no training net, one that Caffe would reject, or one that has no loss."""
     if job.train is None:
-        return CannotTell("no net", "the training net is not found", "keep the net where the solver names it")
+        return CannotTell("no net", "the training net is missing, empty or not named", "check the solver, which says why")
     net = job.train.net
     if not is_accepted(net):
-        return CannotTell("rejected net", "Caffe would not build the training net", FIX_ERRORS)
+        first = next(problem for problem in net.problems if problem.when != "cpu")
+        return CannotTell("rejected net", f"Caffe would not train this net: {first.message}", FIX_ERRORS)
     policy = job.solver.message["lr_policy"]
     if policy not in POLICIES:
         clause = f"lr_policy '{policy}' is unknown" if policy else "the solver has no lr_policy"
