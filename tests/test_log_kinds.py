@@ -98,6 +98,15 @@ def test_an_accuracy_below_chance_is_put_down_to_the_labels() -> None:
     assert "1/2" in only.cause.reason
 
 
+def test_a_test_whose_iteration_is_not_in_the_log_is_shown_without_it() -> None:
+    tests = [outputs_of_test(number * 100, acc=0, loss=0.7) for number in range(10)]
+    tests[8] = "".join(tests[8].splitlines(keepends=True)[1:])
+    (only,) = causes("".join(test + steps([0.69], 1).replace("Iteration 0", f"Iteration {100 * number}") for number, test in enumerate(tests)))
+    assert [line.text.partition(":")[0] for line in only.cause.evidence] == [
+        "Iteration 700, Testing net (#0)", "Testing net (#0)", "Iteration 900, Testing net (#0)",
+    ]  # fmt: skip
+
+
 def test_an_accuracy_of_the_training_net_is_judged_without_tests() -> None:
     text = steps([0.69] * 12).replace("Iteration 0, lr", "Iteration 0, lr")
     lines = [line + (f"\n{HEAD}solver.cpp:237]     Train net output #1: acc = 0" if "output #0" in line else "")

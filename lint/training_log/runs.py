@@ -113,6 +113,11 @@ class Test(NamedTuple):
     net: int
     outputs: tuple[Output, ...]
 
+    @property
+    def heading(self) -> str:
+        """What Caffe prints above the outputs; without the iteration if the log does not have it."""
+        return f"Iteration {self.iteration}, Testing net (#{self.net})" if self.iteration is not None else f"Testing net (#{self.net})"
+
 
 class Clipped(NamedTuple):
     """A line of gradient clipping, with the iteration if it is known."""

@@ -180,7 +180,7 @@ def chance_level_accuracy(log: Evidence) -> Iterator[Cause]:
             (
                 Shown(
                     t.line,
-                    f"Iteration {t.iteration}: " + ", ".join(f"{o.name} = {o.value:g}" for o in t.outputs[:3]),
+                    f"{t.heading}: " + ", ".join(f"{o.name} = {o.value:g}" for o in t.outputs[:3]),
                 )
                 for t in last
             ),
@@ -194,4 +194,4 @@ def _accuracy(test: Test) -> float | None:
 
 
 def _test_line(test: Test, value: float) -> Shown:
-    return Shown(test.line, f"Iteration {test.iteration}, Testing net (#{test.net}): loss = {value:g}")
+    return Shown(test.line, f"{test.heading}: loss = {value:g}")

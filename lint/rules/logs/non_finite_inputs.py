@@ -163,9 +163,10 @@ def non_finite_test_output(log: Evidence) -> Iterator[Cause]:
         bad = next((value for value in passed if not value.finite), None) if passed is not None else None
         first = bad.key if bad is not None else None
         in_data = first is not None and first == next(iter(passed or ())).key
+        when = f" at iteration {test.iteration}" if test.iteration is not None else ""
         yield Cause(
             "nan-in-test-data" if in_data else "nan-in-test",
-            f"test net #{test.net} outputs {wrong[0].name} = {wrong[0].value:g} at iteration {test.iteration} "
+            f"test net #{test.net} outputs {wrong[0].name} = {wrong[0].value:g}{when} "
             "while the training is finite",
             "The weights are finite, so check the test data and their transform, and BatchNorm's stored statistics."
             + (f" The first NaN or infinite value is in '{first.blob}' of layer '{first.layer}'." if first else ""),
@@ -178,7 +179,7 @@ def non_finite_test_output(log: Evidence) -> Iterator[Cause]:
                 value_line(bad) if bad else None,
                 Shown(
                     test.line,
-                    f"Iteration {test.iteration}, Testing net (#{test.net}): {wrong[0].name} = {wrong[0].value:g}",
+                    f"{test.heading}: {wrong[0].name} = {wrong[0].value:g}",
                 ),
                 (step_line(step) for step in log.healthy[-1:]),
             ),

@@ -89,4 +89,4 @@ def _is_score(name: str) -> bool:
 
 def _tested(test: Test) -> Shown:
     outputs = ", ".join(f"{out.name} = {out.value:g}" for out in test.outputs[:5])
-    return Shown(test.line, f"Iteration {test.iteration}, Testing net (#{test.net}): {outputs}")
+    return Shown(test.line, f"{test.heading}: {outputs}")
