@@ -32,7 +32,8 @@ def as_text(path: str, course: Course, rate: Rate, *, colour: bool = False, widt
     """Return the table, the curve, and a sentence for each unusable range, in lines that fit a terminal of that width."""
     first = number_text(course.rows[0].rate or 0)
     kind = "constant between these iterations" if course.stepwise else "changing continuously"
-    head = f"{path}: policy '{course.policy.name}', {course.length:,} iteration{"s" if course.length != 1 else ""}, initial rate {first}, {kind}"
+    length = f"{course.length:,} iteration{'s' if course.length != 1 else ''}"
+    head = f"{path}: policy '{course.policy.name}', {length}, initial rate {first}, {kind}"
     curve = _curve(course, rate, colour, width)
     lines = [fitted(head, width), "", *(fitted(line, width) for line in _table(course.rows, colour)), "", *curve]
     faults = course.faults
