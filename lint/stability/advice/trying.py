@@ -45,7 +45,7 @@ SURELY_LEARNS, MORE_SEEDS = 0.75, 2
 NEARLY_LEARNS, LEARNS_SLOWLY = 1.5, 0.95
 LARGER_RUNS = 6  # simulations of STEPS with more items that what is left of the budget has to suffice for
 # Factors for the learning rate, the mildest first, and those of them with which lower clip thresholds are tried as well.
-RATES = (1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 1e-3, 1 / 3000, 1e-4)
+RATES = (1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 1e-3)
 MILD_RATES = 4  # of these, which are tried before a lower loss weight together with a lower rate
 RATES_WITH_CLIP, MORE_RATES_WITH_CLIP = (1.0, 0.1, 0.01), (1.0, 0.3, 0.1, 0.03, 0.01)
 # None of these was searched for; benchmarks/simulated_repairs.py shows what comes of them.
