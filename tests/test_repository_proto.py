@@ -10,6 +10,7 @@ import pytest
 from counted_work import assert_linear
 from harness import check_files, findings_on_disk, fix_files, patched_on_disk, run
 
+import caffe_lint.proto
 from caffe_lint.proto.proto_text import MAX_DEPTH, ProtoError, proto_table
 from caffe_lint.source.files import forget_folders
 from caffe_lint.source.repository_files import forget_repositories
@@ -253,7 +254,7 @@ def rows(table: str) -> dict[str, list[tuple[str, ...]]]:
 
 def test_it_reads_our_own_schema_as_protoc_does() -> None:
     text = (CHECKOUT / "proto" / "caffe.proto").read_text()
-    assert rows(proto_table(text)) == rows((CHECKOUT / "proto" / "caffe.schema").read_text())
+    assert rows(proto_table(text)) == rows(Path(caffe_lint.proto.__file__).with_name("caffe.schema").read_text())
 
 
 def test_groups_maps_services_and_options_are_read_past() -> None:
