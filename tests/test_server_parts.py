@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from caffe_lint.proto.field_notes import note_on
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.server.cursor import cursor_at
 from caffe_lint.server.diagnostics import carried
+from caffe_lint.server.language_server import Server
 from caffe_lint.server.positions import changed, difference
 from caffe_lint.server.project import LARGE, Project
 from caffe_lint.settings.in_force import CommandLine
@@ -243,3 +245,25 @@ def test_text_that_became_binary_is_refused(tmp_path: Path, monkeypatch: pytest.
     project.texts["net.prototxt"] = b"\0\0\0\0" + NET.encode()
     with pytest.raises(NotPrototxt, match="binary"):
         project.check("net.prototxt", with_stability=False)
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/%00x.prototxt", "untitled:a\0b"])
+def test_no_path_of_a_document_has_a_null_byte(uri: str) -> None:
+    path = Server().path_of(uri)
+    assert "%00" in path
+    os.path.realpath(path)
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "said"),
+    [
+        (b'Content-Length: 5\r\n\r\n{"a":', 0, b"Unable to handle message"),
+        (b"Content-Length: 2\r\n\r\n[]", 0, b"Unable to handle message"),
+        (b"Content-Length: 99999999999999999\r\n\r\n{}", 2, b"larger than the memory"),
+    ],
+)
+def test_a_broken_message_is_said_without_a_traceback(message: bytes, status: int, said: bytes) -> None:
+    done = subprocess.run([sys.executable, "-m", "caffe_lint", "server"], input=message, capture_output=True, timeout=60)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -94,3 +94,9 @@ def test_gradients_of_parts_are_added_where_they_overlap() -> None:
     assert [share for share, _ in cut(found, 0.25, 1.0).parts] == pytest.approx([1 / 3, 2 / 3])
     assert sum_with_parts(diff(1.0), diff(2.0)).parts == ()
     assert [part.second_moment for _, part in sum_with_parts(diff(1.0), found).parts] == [18.0, 6.0, 9.0]
+
+
+def test_the_size_of_what_is_not_finite_is_not_finite() -> None:
+    assert math.isnan(gaussian_mean_abs(math.nan, 1.0))
+    assert gaussian_mean_abs(-math.inf, 1.0) == math.inf
+    assert gaussian_mean_abs(0.0, math.inf) == math.inf

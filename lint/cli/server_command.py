@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -27,5 +28,23 @@ def server(stdio: bool) -> int:
         raise InputError("the language server needs pygls: pip install pygls") from None
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever else is printed must not come between the answers
-    create().start_io(sys.stdin.buffer, answers)
+    _log_in_sentences()
+    try:
+        create().start_io(sys.stdin.buffer, answers)
+    except MemoryError:
+        raise InputError("the language server: a message of the editor is larger than the memory") from None
     return EXIT_CLEAN
+
+
+def _log_in_sentences() -> None:
+    """Has pygls log broken messages of the editor without its tracebacks, which tell nothing about them."""
+
+    class Sentence(logging.Formatter):
+        def formatException(self, ei: object) -> str:
+            return ""
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Sentence("caffe-lint: %(message)s"))
+    logger = logging.getLogger("pygls")
+    logger.addHandler(handler)
+    logger.propagate = False

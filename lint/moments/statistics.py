@@ -118,8 +118,8 @@ def normal_cdf(x: float) -> float:
 
 def gaussian_mean_abs(mean: float, square: float) -> float:
     """The mean absolute value of a Gaussian with this mean and second moment."""
-    if not math.isfinite(square):
-        return square
+    if not math.isfinite(square) or not math.isfinite(mean):
+        return square if math.isfinite(mean) else abs(mean)
     deviation = root(square - mean * mean)
     if not mean:
         return deviation * GAUSSIAN_MEAN_ABS

@@ -89,7 +89,7 @@ class Server(LanguageServer):
     def path_of(self, uri: str) -> str:
         """Return the path of a document; of one without a file, its address."""
         path = uris.to_fs_path(uri) if uri.startswith("file:") else None
-        return shown(path) if path else uri
+        return (shown(path) if path else uri).replace("\0", "%00")  # which no path can have
 
     def uri_of(self, path: str) -> str:
         """Return the address of a file as the client knows it."""

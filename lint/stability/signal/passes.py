@@ -381,5 +381,8 @@ def weight_rows(forward: Pass, weights: Mapping[Param, Weights], layer: Layer) -
     """The mean absolute value of a layer's parameters after the first forward pass."""
     model = forward.prepared.models[layer.index]
     if isinstance(model, BatchNorm) and layer.traits.stores_statistics and not model.stored:
-        return model.statistics(forward.steps[layer.index].bottoms[0])[: len(layer.params)]
+        try:
+            return model.statistics(forward.steps[layer.index].bottoms[0])[: len(layer.params)]
+        except (OverflowError, ZeroDivisionError):
+            return [math.nan] * len(layer.params)
     return [weights[param.owner].mean_abs for param in layer.params]
