@@ -697,3 +697,46 @@ def test_labels_that_a_regression_reads_may_be_anything() -> None:
     for loss, kind in (("EuclideanLoss", UNKNOWN_VALUES), ("SoftmaxWithLoss", LABELS)):
         net = net_of(f'{data} {inputs} layer {{ name: "e" type: "{loss}" bottom: "x" bottom: "label" top: "e" }}')
         assert data_kind(net.layers[0], 0, None) == kind
+
+
+@pytest.mark.parametrize("region", ["ACROSS_CHANNELS", "WITHIN_CHANNEL"])
+@pytest.mark.parametrize("rectifies", [True, False])
+@pytest.mark.parametrize("size", [1.0, 100.0, 1000.0])
+def test_an_lrn_of_large_values_differs_from_place_to_place(region: str, rectifies: bool, size: float) -> None:
+    source = np.random.default_rng(14)
+    before = size * source.standard_normal((4, 32, 20, 20))
+    x = np.maximum(0, before) if rectifies else before
+    d = source.standard_normal(x.shape)
+    side, alpha, beta = 3, 1e-3, 0.75
+    axes = (1,) if region == "ACROSS_CHANNELS" else (2, 3)
+
+    def around(values: Array) -> Array:
+        """The sums of the values around each one (lrn_layer.cpp), as if there were no edges."""
+        for axis in axes:
+            values = sum(np.roll(values, shift, axis) for shift in (-1, 0, 1))
+        return values
+
+    number = side ** len(axes)
+    base = 1 + alpha / number * around(x * x)
+    top = x * base**-beta
+    below = d * base**-beta - 2 * alpha * beta / number * x * around(d * top / base)
+    _, model = made(f'type: "LRN" lrn_param {{ local_size: {side} alpha: {alpha} norm_region: {region} }}', x.shape)
+    values = values_of(before, corr_length=0.1)
+    values = rectified(values) if rectifies else values
+    (found,) = model.forward([values], [])
+    assert found.mean_abs == pytest.approx(float(abs(top).mean()), rel=0.05)
+    assert found.second_moment == pytest.approx(float((top**2).mean()), rel=0.1)
+    (diff,), _ = model.backward(Step([values], [found], []), [diffs_of(d)])
+    same_size(diff, below, 1.2)
+    if rectifies and diff.active_share is not None:  # the places where nothing is around get the largest gradients
+        passed = float((below**2 * (before > 0)).sum() / (below**2).sum())
+        assert diff.active_share == pytest.approx(passed, rel=0.25)
+
+
+def test_an_lrn_of_averages_takes_them_for_rectified_values() -> None:
+    source = np.random.default_rng(15)
+    x = 300 * np.maximum(0, source.standard_normal((8, 64, 12, 12))).reshape(8, 64, 6, 2, 6, 2).mean((3, 5))
+    base = 1 + 1e-3 / 5 * sum(np.pad(x * x, ((0, 0), (2, 2), (0, 0), (0, 0)))[:, i : i + 64] for i in range(5))
+    _, model = made('type: "LRN" lrn_param { local_size: 5 alpha: 0.001 }', x.shape)
+    (found,) = model.forward([values_of(x, low=0.0)], [])
+    assert found.mean_abs == pytest.approx(float((x * base**-0.75).mean()), rel=0.06)

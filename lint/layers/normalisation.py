@@ -96,7 +96,7 @@ def _lrn_reads_top(layer: Layer) -> bool:
 @layer_type(
     "LRN",
     "lrn_layer.cpp",
-    signal="normalising.LRN",
+    signal="local_response.LRN",
     simulate="windows.LRN",
     reads=("lrn_param",),
     in_place=_lrn_in_place,

@@ -1,4 +1,4 @@
-"""Layers that normalize values: BatchNorm, LRN, MVN, Normalize."""
+"""Layers that normalize values: BatchNorm, MVN, Normalize."""
 
 from __future__ import annotations
 
@@ -167,45 +167,6 @@ def scaled_gaussian(values: Values, factor: float) -> Values:
         values.corr_length,
         values.common * factor,
     )._replace(mean_abs=values.mean_abs * factor)
-
-
-class LRN(SignalModel):
-    """Division by a power of the mean square of nearby channels (lrn_layer.cpp; Krizhevsky et al. 2012)."""
-
-    def __init__(self, layer: Layer, context: SignalContext) -> None:
-        super().__init__(layer, context)
-        param = layer.message["lrn_param"]
-        self.k, self.alpha, self.beta = param["k"], param["alpha"], param["beta"]
-
-    def factor(self, values: Values) -> float:
-        """What the values are multiplied by, on average."""
-        base = self.k + self.alpha * values.second_moment
-        if not base > 0:
-            return math.inf
-        return float(min(base, 1e38) ** -self.beta)
-
-    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        values = bottoms[0]
-        factor = self.factor(values)
-        if not math.isfinite(factor):
-            return [values]
-        f2 = factor * factor
-        return [
-            values._replace(
-                mean=values.mean * factor,
-                second_moment=values.second_moment * f2,
-                mean_abs=values.mean_abs * factor,
-                corr_within_item=values.corr_within_item * f2,
-                corr_across_items=values.corr_across_items * f2,
-                corr_across_both=values.corr_across_both * f2,
-                common=values.common * factor,
-                pre_activation=None,
-            )
-        ]
-
-    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        factor = self.factor(step.bottoms[0])
-        return [scaled_diffs(diffs[0], factor) if math.isfinite(factor) else diffs[0]], []
 
 
 class MVN(SignalModel):

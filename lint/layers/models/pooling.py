@@ -74,7 +74,7 @@ def window_of(layer: Layer) -> tuple[float, float]:
     return float(height * width), float(max(1, stride))
 
 
-def _neighbours(values: Values, window: float) -> float:
+def neighbours(values: Values, window: float) -> float:
     """E[x y] of two different values in a window, at their mean distance."""
     return moment_at_distance(values, max(1.0, math.sqrt(window) * _MEAN_DISTANCE_IN_SQUARE))
 
@@ -82,7 +82,7 @@ def _neighbours(values: Values, window: float) -> float:
 def _mean_and_variance(values: Values, window: float) -> tuple[float, float]:
     """The mean and variance of the largest of a window of correlated Gaussian values."""
     m2 = values.mean * values.mean
-    together = max(m2, min(_neighbours(values, window), values.second_moment))
+    together = max(m2, min(neighbours(values, window), values.second_moment))
     own = root(values.second_moment - together)
     shift, kept = largest_gaussian(window)
     return min(values.mean + own * shift, values.high), together - m2 + own * own * kept
@@ -135,7 +135,7 @@ def average(values: Values, window: float, stride: float) -> Values:
     """The moments of the mean of a window of correlated values."""
     if window <= 1:
         return values
-    square = (values.second_moment + (window - 1) * _neighbours(values, window)) / window
+    square = (values.second_moment + (window - 1) * neighbours(values, window)) / window
     square = max(square, values.mean * values.mean)
     across = (values.corr_across_items + (window - 1) * values.corr_across_both) / window
     within, across_both = min(values.corr_within_item, square), min(values.corr_across_both, square)
