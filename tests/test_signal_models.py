@@ -22,7 +22,18 @@ from caffe_lint.layers.models.pooling import maximum
 from caffe_lint.layers.record import TYPES
 from caffe_lint.moments.graph import Layer
 from caffe_lint.moments.signal_model import Gradient, SignalContext, SignalModel, Step
-from caffe_lint.moments.statistics import Diffs, Values, gated, gaussian, rectified, share_above, sign_correlations
+from caffe_lint.moments.statistics import (
+    Diffs,
+    Values,
+    correlation_coefficients,
+    gated,
+    gaussian,
+    mixture,
+    moment_at_distance,
+    rectified,
+    share_above,
+    sign_correlations,
+)
 from caffe_lint.moments.weights import Weights
 from caffe_lint.net.data_facts import tops_facts
 from caffe_lint.net.loss_sizes import first_value
@@ -740,3 +751,110 @@ def test_an_lrn_of_averages_takes_them_for_rectified_values() -> None:
     _, model = made('type: "LRN" lrn_param { local_size: 5 alpha: 0.001 }', x.shape)
     (found,) = model.forward([values_of(x, low=0.0)], [])
     assert found.mean_abs == pytest.approx(float((x * base**-0.75).mean()), rel=0.06)
+
+
+def convolved(x: Array, weights: Array, stride: int, pad: int) -> Array:
+    """What a convolution makes of an array."""
+    kernel = weights.shape[2]
+    padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    out = (padded.shape[2] - kernel) // stride + 1
+    found: Array = sum(
+        np.einsum("oc,nchw->nohw", weights[:, :, i, j], padded[:, :, i : i + stride * out : stride, j : j + stride * out : stride][:, :, :out, :out])
+        for i in range(kernel)
+        for j in range(kernel)
+    )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize(("side", "kernel", "stride"), [(4, 3, 1), (8, 3, 1), (8, 5, 1), (8, 3, 2), (2, 3, 1)])
+def test_positions_differ_where_a_convolution_reads_padding(side: int, kernel: int, stride: int) -> None:
+    source = np.random.default_rng(16)
+    x = np.maximum(0, source.standard_normal((4, 64, 1, 1)) + 0.3 * source.standard_normal((4, 64, side, side)))
+    weights = source.standard_normal((400, 64, kernel, kernel))
+    pad = kernel // 2
+    top = convolved(x, weights, stride, pad)
+    layer, model = made(
+        f'type: "Convolution" convolution_param {{ num_output: 400 kernel_size: {kernel} stride: {stride} pad: {pad} }}', x.shape
+    )
+    assert layer.tops[0].shape == top.shape
+    (found,) = model.forward([values_of(x, low=0.0, corr_length=0.1)], [weights_of(weights), Weights(0.0, 0.0, 0.0)])
+    square = float((top**2).mean())
+    assert found.second_moment == pytest.approx(square, rel=0.1)
+    ours, real = (found.corr_within_item, found.corr_across_items, found.corr_across_both), pairs(top)
+    assert [each / found.second_moment for each in ours] == pytest.approx([each / square for each in real], abs=0.05)
+    # neighbours differ less than others, as few of them lie on either side of an edge
+    beside = float((top[..., 1:] * top[..., :-1]).mean())
+    assert moment_at_distance(found, 1.0) / found.second_moment == pytest.approx(beside / square, rel=0.1)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [(2, 2, 0), (4, 2, 1), (3, 1, 1), (4, 4, 0)])
+def test_positions_of_a_deconvolution_have_weights_of_their_own(kernel: int, stride: int, pad: int) -> None:
+    source = np.random.default_rng(17)
+    x = np.maximum(0, source.standard_normal((4, 64, 1, 1)) + 0.3 * source.standard_normal((4, 64, 6, 6)))
+    weights = source.standard_normal((64, 400, kernel, kernel))
+    whole = np.zeros((4, 400, 5 * stride + kernel, 5 * stride + kernel))
+    for i in range(kernel):
+        for j in range(kernel):
+            part = np.einsum("co,nchw->nohw", weights[:, :, i, j], x)
+            whole[:, :, i : i + 5 * stride + 1 : stride, j : j + 5 * stride + 1 : stride] += part
+    top = whole[:, :, pad : whole.shape[2] - pad, pad : whole.shape[3] - pad]
+    layer, model = made(
+        f'type: "Deconvolution" convolution_param {{ num_output: 400 kernel_size: {kernel} stride: {stride} pad: {pad} }}', x.shape
+    )
+    assert layer.tops[0].shape == top.shape
+    (found,) = model.forward([values_of(x, low=0.0, corr_length=0.1)], [weights_of(weights), Weights(0.0, 0.0, 0.0)])
+    square = float((top**2).mean())
+    assert found.second_moment == pytest.approx(square, rel=0.1)
+    assert found.corr_within_item / found.second_moment == pytest.approx(pairs(top)[0] / square, abs=0.05)
+
+
+def test_gradients_that_add_up_to_0_do_not_where_a_convolution_reads_padding() -> None:
+    source = np.random.default_rng(18)
+    d = source.standard_normal((4, 64, 8, 8))
+    d -= d.mean((0, 2, 3), keepdims=True)
+    weights = source.standard_normal((64, 400, 3, 3))
+    real = convolved(d, weights.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1], 1, 1)
+    _, model = made('type: "Convolution" convolution_param { num_output: 64 kernel_size: 3 pad: 1 }', (4, 400, 8, 8))
+    step = Step([values_of(real)], [], [weights_of(weights), Weights(0.0, 0.0, 0.0)])
+    below, _ = model.backward(step, [diffs_of(d)])
+    same_size(bias_gradient(below[0], 4, 64), real.sum((0, 2, 3)), 1.2)
+
+
+@pytest.mark.parametrize("kind", ["MAX", "AVE"])
+def test_pooled_values_of_items_that_are_alike_are_alike(kind: str) -> None:
+    source = np.random.default_rng(19)
+    x = source.standard_normal((1, 200, 8, 8)) + 0.2 * source.standard_normal((8, 200, 8, 8))
+    x = x + np.roll(x, 1, 2) + np.roll(x, 1, 3)
+    windows = x.reshape(8, 200, 4, 2, 4, 2)
+    top = windows.max((3, 5)) if kind == "MAX" else windows.mean((3, 5))
+    _, model = made(f'type: "Pooling" pooling_param {{ pool: {kind} kernel_size: 2 stride: 2 }}', x.shape)
+    (found,) = model.forward([values_of(x, corr_length=1.0)], [])
+    ours, real = correlation_coefficients(found), correlation_coefficients(values_of(top))
+    assert ours == pytest.approx(real, abs=0.08)
+
+
+def test_what_concatenated_blobs_have_in_common_falls_off_as_in_each() -> None:
+    smooth, rough = gaussian(0.0, 1.0, 0.9, 0.0, 0.0, 5.0), gaussian(0.0, 1.0, 0.1, 0.0, 0.0, 0.1)
+    found = mixture([smooth, rough], [1, 1])
+    beside = (moment_at_distance(smooth, 1.0) + moment_at_distance(rough, 1.0)) / 2
+    assert moment_at_distance(found, 1.0) == pytest.approx(beside)
+
+
+@pytest.mark.parametrize("kind", ["TanH", "Sigmoid", "ELU", "PReLU"])
+@pytest.mark.parametrize("size", [0.1, 2.0, 20.0])
+def test_a_gradient_that_is_the_top_is_only_as_much_of_the_bottom_as_the_function_lets_pass(kind: str, size: float) -> None:
+    x = size * np.random.default_rng(20).standard_normal(200_000)
+    e = np.exp(np.minimum(x, 0))
+    s = 1 / (1 + np.exp(-x))
+    top, slope = {
+        "TanH": (np.tanh(x), 1 - np.tanh(x) ** 2),
+        "Sigmoid": (s, s * (1 - s)),
+        "ELU": (np.where(x > 0, x, e - 1), np.where(x > 0, 1, e)),
+        "PReLU": (np.where(x > 0, x, 0.25 * x), np.where(x > 0, 1, 0.25)),
+    }[kind]
+    _, model = made(f'type: "{kind}"', (16, 4))
+    values = gaussian(0.0, size * size, size * size, 0.0, 0.0, 1.0)
+    weights = [Weights(0.25, 0.0, 0.25)] if kind == "PReLU" else []
+    step = Step([values], model.forward([values], weights), weights)
+    below, _ = model.backward(step, [ONES._replace(own_value_factor=1.0)])
+    assert below[0].own_value_factor == pytest.approx(float((top * slope * x).mean() / (x * x).mean()), rel=0.1, abs=1e-4)

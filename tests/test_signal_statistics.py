@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from caffe_lint.layers.models.linear import inside
+from caffe_lint.layers.models.linear import axis_of
 from caffe_lint.layers.models.pooling import maximum
 from caffe_lint.moments.concatenation import MOST_PARTS, concatenated, cut, sum_with_parts
 from caffe_lint.moments.statistics import Diffs, gaussian, gaussian_mean_abs, mapped, rectified, scaled
@@ -58,7 +58,7 @@ def test_the_part_of_a_windows_taps_that_lie_on_the_image(kernel: int, stride: i
     out = (size + 2 * pad - kernel) // stride + 1
     taps = [start * stride - pad + tap for start in range(out) for tap in range(kernel)]
     on_image = sum(0 <= place < size for place in taps)
-    assert inside(size, out, kernel, stride, pad) == pytest.approx(on_image / len(taps))
+    assert axis_of(size, out, kernel, stride, pad).inside == pytest.approx(on_image / len(taps))
 
 
 def test_blobs_beside_each_other_are_told_apart_for_a_normalisation() -> None:

@@ -199,6 +199,15 @@ def moment_at_distance(values: Values, distance: float) -> float:
     )
 
 
+def falling_length(here: float, beside: float) -> float:
+    """The `corr_length` with which of so much here that is not shared by a whole item so much is left at a distance of 1."""
+    if here <= 0:
+        return INFINITE
+    if beside <= 0:
+        return _LEAST_CORR_LENGTH
+    return -1 / math.log(beside / here) if beside < here else INFINITE
+
+
 def rectified_correlation(rho: float) -> float:
     """The correlation coefficient of two rectified Gaussians, from that of the Gaussians.
 
@@ -304,25 +313,32 @@ _STEP, _WIDE = 0.3, 0.7
 _STEPS = tuple((i * _STEP, _STEP * normal_density(i * _STEP)) for i in range(17))
 
 
+def gaussian_points(values: Values) -> list[tuple[float, float]]:
+    """Points that stand for Gaussian values, and the weight of each."""
+    deviation = root(values.variance) if math.isfinite(values.second_moment) else 1e18
+    mean, low, high = values.mean, values.low, values.high
+    return [
+        (min(max(mean + sign * point * deviation, low), high), weight)
+        for point, weight in (_STEPS if deviation > _WIDE else _POINTS)
+        for sign in ((1.0, -1.0) if point else (1.0,))
+    ]
+
+
 def mapped(values: Values, function, slope=None, odd_gain: float = 1.0) -> tuple[Values, float]:  # type: ignore[no-untyped-def]
     """The moments of f(x) for Gaussian x, and the mean square of f's slope, by quadrature.
 
     `odd_gain` is the factor on the correlation coefficients: 1 for functions that are nearly odd.
     """
-    deviation = root(values.variance) if math.isfinite(values.second_moment) else 1e18
     mean = square = size = steep = lean = 0.0
-    for point, weight in _STEPS if deviation > _WIDE else _POINTS:
-        for sign in (1.0, -1.0) if point else (1.0,):
-            x = values.mean + sign * point * deviation
-            x = min(max(x, values.low), values.high)
-            y = function(x)
-            mean += weight * y
-            square += weight * y * y
-            size += weight * abs(y)
-            if slope is not None:
-                d = slope(x)
-                steep += weight * d * d
-                lean += weight * d
+    for x, weight in gaussian_points(values):
+        y = function(x)
+        mean += weight * y
+        square += weight * y * y
+        size += weight * abs(y)
+        if slope is not None:
+            d = slope(x)
+            steep += weight * d * d
+            lean += weight * d
     within, across, across_both = correlated(values, mean, square, odd_gain)
     result = Values(
         mean,
@@ -436,8 +452,8 @@ def mixture(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
     if len(parts) == 1:
         return parts[0]
     whole = sum(sizes)
-    mean = square = each = within = across = across_both = common = 0.0
-    low, high, length = INFINITE, -INFINITE, INFINITE
+    mean = square = each = within = across = across_both = common = beside = 0.0
+    low, high = INFINITE, -INFINITE
     rectifies = True
     for part, size in zip(parts, sizes, strict=True):
         share = size / whole
@@ -448,11 +464,13 @@ def mixture(parts: Sequence[Values], sizes: Sequence[float]) -> Values:
         across += share * part.corr_across_items
         across_both += share * part.corr_across_both
         common += share * part.common
-        low, high, length = min(low, part.low), max(high, part.high), min(length, part.corr_length)
+        beside += share * moment_at_distance(part, 1.0)
+        low, high = min(low, part.low), max(high, part.high)
         rectifies = rectifies and part.pre_activation is not None
     before = (
         mixture([part.pre_activation for part in parts if part.pre_activation is not None], sizes)
         if rectifies
         else None
     )
+    length = falling_length(square - within, beside - within)
     return Values(mean, square, each, within, across, across_both, low, high, length, before, common)

@@ -14,6 +14,7 @@ from ...moments.statistics import (
     constant,
     correlation_coefficients,
     gated,
+    gaussian_points,
     mapped,
     normal_cdf,
     normal_density,
@@ -84,7 +85,7 @@ class ReLU(SignalModel):
                 below.corr_across_both + rest.corr_across_both,
                 None,
                 below.common + rest.common,
-                diff.own_value_factor * part,
+                diff.own_value_factor * (part + (1 - part) * slope * slope),
                 along=diff.along,
             )
         return [below], [self.of_slope(values, diff)] if self.layer.params else []
@@ -214,38 +215,49 @@ class ElementwiseFunction(SignalModel):
                 diff.corr_across_both * across_both,
                 diff.active_share,
                 diff.common * mean,
-                diff.own_value_factor * square,
+                diff.own_value_factor and diff.own_value_factor * self.own_value(values),
                 None,
                 evenness,
                 balanced=diff.balanced and square - mean * mean <= _SAME_SLOPES * square,
             )
         ], []
 
-    def slopes(self, values: Values) -> tuple[float, float, float]:
-        """The mean of the slope over Gaussian values, its mean absolute value, and its mean square.
+    def points(self, values: Values) -> list[tuple[float, float]]:
+        """Points that stand for the values, and the weight of each.
 
-        Where a function saturates, nearly all of that comes from the few values near its bend.
+        Where a function saturates, nearly all of its slope comes from the few values near its bend.
         """
         deviation = root(values.variance) if math.isfinite(values.second_moment) else 0.0
         if self.layer.traits.base not in _BEND_AT_ZERO or deviation <= _WIDE_FOR_BENDS:
-            slope = mapped(values, self.slope)[0]
-            return slope.mean, slope.mean_abs, slope.second_moment
+            return gaussian_points(values)
         step = _BEND / _STEPS_OF_BEND
-        mean = size = square = 0.0
-        weights = [
-            (i * step, step / deviation * normal_density((i * step - values.mean) / deviation))
-            for i in range(-_STEPS_OF_BEND, _STEPS_OF_BEND + 1)
-        ]
         end = _BEND + step / 2
-        beyond = [  # where slopes do not change any more
-            (side * (_BEND + deviation), normal_cdf((side * values.mean - end) / deviation)) for side in (1.0, -1.0)
+        return [
+            *(
+                (i * step, step / deviation * normal_density((i * step - values.mean) / deviation))
+                for i in range(-_STEPS_OF_BEND, _STEPS_OF_BEND + 1)
+            ),
+            *(  # where slopes do not change any more
+                (side * (_BEND + deviation), normal_cdf((side * values.mean - end) / deviation)) for side in (1.0, -1.0)
+            ),
         ]
-        for x, weight in (*weights, *beyond):
-            slope_there = self.slope(x)
-            mean += weight * slope_there
-            size += weight * abs(slope_there)
-            square += weight * slope_there * slope_there
+
+    def slopes(self, values: Values) -> tuple[float, float, float]:
+        """The mean of the slope over Gaussian values, its mean absolute value, and its mean square."""
+        mean = size = square = 0.0
+        for x, weight in self.points(values):
+            slope = self.slope(x)
+            mean += weight * slope
+            size += weight * abs(slope)
+            square += weight * slope * slope
         return mean, size, square
+
+    def own_value(self, values: Values) -> float:
+        """How much of a gradient that is the top is, on the way back, the bottom: E[f(x) f'(x) x] / E[x^2]."""
+        if not 0 < values.second_moment < math.inf:
+            return 0.0
+        points = self.points(values) if self.layer.traits.base in _BUMPS else gaussian_points(values)
+        return sum(weight * self.function(x) * self.slope(x) * x for x, weight in points) / values.second_moment
 
     def slope_likeness(self, step: Step) -> float:
         if self.linear is not None or self.destroys:

@@ -23,6 +23,7 @@ from ...moments.statistics import (
     ZERO_DIFFS,
     Diffs,
     Values,
+    falling_length,
     gaussian,
     gaussian_mean_abs,
     moment_at_distance,
@@ -62,9 +63,12 @@ class Taps(NamedTuple):
     window: how many of the inputs of an output are in one channel.
     items, positions: at how many items and positions of the top each weight is used.
     stride: positions of the bottom per position of the top along an axis; below 1 for a deconvolution.
-    shared: of the weights that read an input, the part that reads any other input of its channel, too.
+    shared, shared_near: of the weights that read an input, the part that reads any other input of its channel, too, and the part
+        that reads its neighbours.
     reached: the share of inputs that are read at all: not all are where the stride is larger than the kernel.
     uses: how many of the outputs that read an input are in one channel.
+    alike, near: of the weights that make an output, the part that makes any other output of its channel, too, and the part that
+        makes its neighbours.
     """
 
     fan_in: float
@@ -76,23 +80,42 @@ class Taps(NamedTuple):
     shared: float = 1.0
     reached: float = 1.0
     uses: float = 1.0
+    alike: float = 1.0
+    near: float = 1.0
+    shared_near: float = 1.0
+
+
+class Axis(NamedTuple):
+    """How the windows along one axis read an image with padding.
+
+    inside: the share of their taps that read the image.
+    alike, near: of the taps of a window that read the image, the share that does so in any window, and in the next one.
+    """
+
+    inside: float
+    alike: float
+    near: float
 
 
 @lru_cache(maxsize=4096)
-def inside(size: int, out: int, kernel: int, stride: int, pad: int) -> float:
-    """The share of a window's taps, along one axis, that read the image and not its padding."""
+def axis_of(size: int, out: int, kernel: int, stride: int, pad: int, dilation: int = 1) -> Axis:
+    """How so many windows along an axis read an image of so many pixels."""
     if pad <= 0 or out <= 0:
-        return 1.0
-    if pad > _LARGEST_PAD:
-        return size / (size + 2 * pad)
-    # Only windows at the two ends can reach over the edge.
-    first = min(out, -(-pad // max(stride, 1)))
-    last = max(first, min(out, (size + pad - kernel) // max(stride, 1) + 1))
-    total = kernel * (last - first)
-    for i in (*range(first), *range(last, out)):
-        start = i * stride - pad
-        total += max(0, min(start + kernel, size) - max(start, 0))
-    return total / (out * kernel)
+        return Axis(1.0, 1.0, 1.0)
+    if max(pad, kernel) > _LARGEST_PAD:
+        share = size / (size + 2 * pad)
+        return Axis(share, share, 1.0)
+    reading = pairs = neighbours = 0
+    for tap in range(0, kernel * dilation, dilation):
+        first, last = max(0, -(-(pad - tap) // stride)), min(out - 1, (size - 1 + pad - tap) // stride)
+        windows = max(0, last - first + 1)
+        reading += windows
+        pairs += windows * windows
+        neighbours += max(0, windows - 1)
+    if not reading:
+        return Axis(0.0, 1.0, 1.0)
+    near = neighbours * out / (reading * (out - 1)) if out > 1 else 1.0
+    return Axis(reading / (out * kernel), pairs / (out * reading), near)
 
 
 def _pair(values: Sequence[int], height: int, width: int, otherwise: int) -> tuple[int, int]:
@@ -114,23 +137,31 @@ def _convolution_taps(layer: Layer) -> Taps:
     transposed = layer.traits.base == "Deconvolution"
     image, windows = (above, below) if transposed else (below, above)
     window = math.prod(kernel)
-    part = 1.0
-    for i, side in enumerate(kernel[:2]):
-        if 2 + i < len(image) and 2 + i < len(windows):
-            part *= inside(image[2 + i], windows[2 + i], (side - 1) * dilation + 1, strides[i], pads[i])
+    axes = [
+        axis_of(pixels, number, side, max(1, stride), pad, dilation)
+        for pixels, number, side, stride, pad in zip(image[2:4], windows[2:4], kernel, strides, pads, strict=False)
+    ]
+    part, alike = math.prod(axis.inside for axis in axes), math.prod(axis.alike for axis in axes)
+    near = sum(axis.near for axis in axes) / len(axes) if axes else 1.0
     positions = math.prod(windows[2:])
     items = max(1, windows[0])
     taps = math.prod(weight) * part * positions * items
     stride = float(strides[0]) if not transposed else 1.0 / max(1, strides[0])
-    places = math.prod(below[2:])
-    shared = min(1.0, max(0, math.prod(above[2:]) - 1) / (places - 1)) if places > 1 else 1.0
+    places, places_above = math.prod(below[2:]), math.prod(above[2:])
+    if positions > 1:
+        alike = max(0.0, (positions * alike - 1) / (positions - 1))  # of two windows, not of one with itself
+    of_inputs = min(1.0, max(0, places_above - 1) / (places - 1)) if places > 1 else 1.0
+    shared, shared_near = alike * of_inputs, near * of_inputs
     reached = 1.0
     if not transposed:
         for i, side in enumerate(kernel[:2]):
             reached *= min(1.0, side / max(1, strides[i]))
     fan_in, fan_out = taps / size_of(layer.tops[0]), taps / size_of(layer.bottoms[0])
-    uses = window * math.prod(above[2:]) / max(1, places) if not transposed else window
-    return Taps(fan_in, fan_out, window, items, positions, stride, shared, reached, uses)
+    uses = window * places_above / max(1, places) if not transposed else window
+    if transposed and places_above > 1:
+        of_other_places = min(1.0, max(0, places - 1) / (places_above - 1))
+        alike, near = alike * of_other_places, near * of_other_places
+    return Taps(fan_in, fan_out, window, items, positions, stride, shared, reached, uses, alike, near, shared_near)
 
 
 def _inner_taps(layer: Layer) -> Taps:
@@ -166,10 +197,14 @@ def through_weights(values: Values, weight: Weights, bias: Weights, taps: Taps, 
     by = weight.variance * fan
     square, within, across, across_both = (
         by * values.second_moment,
-        by * values.corr_within_item,
+        by * taps.alike * values.corr_within_item,
         by * values.corr_across_items,
-        by * values.corr_across_both,
+        by * taps.alike * values.corr_across_both,
     )
+    length = values.corr_length / taps.stride
+    if taps.near < 1 and 0 < length < INFINITE:
+        beside = by * taps.near * moment_at_distance(values, taps.stride)
+        length = falling_length(square - within, beside - within)
     mean = bias.mean
     if weight.mean:
         mean += weight.mean * fan * values.mean
@@ -209,7 +244,7 @@ def through_weights(values: Values, weight: Weights, bias: Weights, taps: Taps, 
         across_both,
         -INFINITE,
         INFINITE,
-        values.corr_length / taps.stride,
+        length,
         None,
         common,
     )
@@ -270,7 +305,10 @@ def through_weights_back(
     within, across_both = (
         (0.0, 0.0)
         if flat
-        else (by * taps.shared * diffs.corr_within_item + added, by * taps.shared * diffs.corr_across_both + added)
+        else (
+            by * shared_moment(diffs.corr_within_item, diffs.second_moment, taps) + added,
+            by * shared_moment(diffs.corr_across_both, diffs.corr_across_items, taps) + added,
+        )
     )
     if weight.mean and not flat:
         # All pairs of outputs that read one input, or two.
@@ -291,6 +329,15 @@ def through_weights_back(
     even = diffs.evenness * few_weights(weight, taps.uses) if own_channel else 1.0
     size = min(GAUSSIAN_MEAN_ABS * root(square * taps.reached) * even, diffs.mean_abs * weight.mean_abs * fan)
     return Diffs(square, size, within, across, across_both, None, common, own_value, evenness=even)
+
+
+def shared_moment(moment: float, here: float, taps: Taps) -> float:
+    """What is left of a moment of two positions, and of `here` at one, where the two are not read by the same weights.
+
+    If it is small, those that are alike are mostly neighbours.
+    """
+    part = min(1.0, moment / here) if moment > 0 and here > 0 else 1.0
+    return moment * (part * taps.shared + (1 - part) * taps.shared_near)
 
 
 def few_weights(weight: Weights, number: float) -> float:

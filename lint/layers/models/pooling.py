@@ -79,13 +79,21 @@ def neighbours(values: Values, window: float) -> float:
     return moment_at_distance(values, max(1.0, math.sqrt(window) * _MEAN_DISTANCE_IN_SQUARE))
 
 
-def _mean_and_variance(values: Values, window: float) -> tuple[float, float]:
-    """The mean and variance of the largest of a window of correlated Gaussian values."""
+def of_two_items(values: Values) -> Values:
+    """Values whose moment at a distance is that of values of two items."""
+    return values._replace(second_moment=values.corr_across_items, corr_within_item=values.corr_across_both)
+
+
+def _mean_and_variance(values: Values, window: float) -> tuple[float, float, float]:
+    """The mean and variance of the largest of a window of correlated Gaussian values.
+
+    The last is what is left of the variance that the values of a window do not share.
+    """
     m2 = values.mean * values.mean
     together = max(m2, min(neighbours(values, window), values.second_moment))
     own = root(values.second_moment - together)
     shift, kept = largest_gaussian(window)
-    return min(values.mean + own * shift, values.high), together - m2 + own * own * kept
+    return min(values.mean + own * shift, values.high), together - m2 + own * own * kept, kept
 
 
 def _active_share(values: Values, window: float) -> float:
@@ -94,7 +102,7 @@ def _active_share(values: Values, window: float) -> float:
         top = maximum(values, window, 1.0)
         mean, variance = top.mean, top.variance
     else:
-        mean, variance = _mean_and_variance(values, window)
+        mean, variance, _ = _mean_and_variance(values, window)
     deviation = root(variance)
     return normal_cdf(mean / deviation) if deviation > 0 else float(mean > 0)
 
@@ -108,12 +116,14 @@ def maximum(values: Values, window: float, stride: float) -> Values:
     if values.pre_activation is not None:
         return rectified(maximum(values.pre_activation, window, stride))
     m2 = values.mean * values.mean
-    mean, variance = _mean_and_variance(values, window)
+    mean, variance, kept = _mean_and_variance(values, window)
     square = mean * mean + variance
-    part = variance / max(values.variance, 1e-300)
+    # What two windows have in common, all values in them have; more of it at the same place.
+    of_two = neighbours(of_two_items(values), window)
+    of_two += max(0.0, values.corr_across_items - of_two) * kept
     within, across, across_both = (
-        min(square, mean * mean + max(0.0, moment - m2) * part)
-        for moment in (values.corr_within_item, values.corr_across_items, values.corr_across_both)
+        min(square, mean * mean + max(0.0, moment - m2))
+        for moment in (values.corr_within_item, of_two, values.corr_across_both)
     )
     length = (values.corr_length + (math.sqrt(window) - stride) / 2) / stride
     top = gaussian(mean, square, within, across, across_both, length, values.common)
@@ -137,7 +147,7 @@ def average(values: Values, window: float, stride: float) -> Values:
         return values
     square = (values.second_moment + (window - 1) * neighbours(values, window)) / window
     square = max(square, values.mean * values.mean)
-    across = (values.corr_across_items + (window - 1) * values.corr_across_both) / window
+    across = (values.corr_across_items + (window - 1) * neighbours(of_two_items(values), window)) / window
     within, across_both = min(values.corr_within_item, square), min(values.corr_across_both, square)
     length = (values.corr_length + (math.sqrt(window) - stride) / 2) / stride
     top = gaussian(values.mean, square, within, across, across_both, length, values.common)
