@@ -24,6 +24,7 @@ from layer_probes import probes
 from random_trainings import FAMILIES, job_of_training, trainings
 from signal_rows import Key, job_of, predicted
 
+from caffe_lint.moments.graph import Param
 from caffe_lint.net.job import Job
 from caffe_lint.net.splits import with_splits
 from caffe_lint.simulation.simulating import Plan, simulate
@@ -32,9 +33,9 @@ from caffe_lint.stability.signal.training import Training, training_of
 
 SEEDS = 3
 FORWARD, BACKWARD = 2.0, 10.0  # a miss is what lies outside of these
-# A gradient is rounding if it is so small beside the largest of the net; beside the largest of a parameter of its layer; or beside
-# that of the layer's top.
-_NOTHING, _NOTHING_OF_LAYER, _NOTHING_OF_TOP = 1e-12, 1e-4, 3e-6
+# A gradient is rounding if it is so small beside the largest of the net, or beside what it is made of: the gradient of the layer's
+# top, or for a parameter the sum of all terms if none cancels. A simulation rounds the gradients of losses to 1e-6.
+_NOTHING, _NOTHING_OF_TERMS = 1e-12, 3e-6
 
 
 class Row(NamedTuple):
@@ -93,31 +94,27 @@ def compared(name: str, job: Job) -> Iterator[Row]:
     if simulated is None:
         return
     ours = predicted(training).rows
-    largest: dict[str, float] = defaultdict(float)
-    for key in simulated[0]:
-        if key[0] == "B":
-            size = max(row[key] for row in simulated)
-            largest[""] = max(largest[""], size)
-            largest[key[1]] = max(largest[key[1]], size if key[2] == "param" else 0.0)
+    largest = max((max(row[key] for row in simulated) for key in simulated[0] if key[0] == "B"), default=0.0)
 
-    def row(kind: str, key: Key, sound: bool, of_tops: float = 0.0) -> Row | None:
+    def row(kind: str, key: Key, sound: bool, terms: float = 0.0) -> Row | None:
         values = [each[key] for each in simulated if key in each]
         if key not in ours or len(values) < SEEDS or not all(map(math.isfinite, values)) or ours[key] != ours[key]:
             return None
         if key[0] == "B":
-            beside = _NOTHING_OF_LAYER * largest[key[1]] if key[2] == "param" else 0.0
-            least = max(_NOTHING * largest[""], _NOTHING_OF_TOP * of_tops, beside)
+            least = max(_NOTHING * largest, _NOTHING_OF_TERMS * terms)
             if max(values) <= least:
                 return Row(kind, name, key, ours[key] if ours[key] > least else 0.0, [0.0] * len(values), sound)
         return Row(kind, name, key, ours[key], values, sound)
 
     rows = with_splits(training.net.layers)[0]
     right: dict[str, bool] = {}
+    read: dict[str, float] = {}
     for each in rows:
         sound = all(right.get(blob, True) for blob in each.bottoms)
         for top in each.tops:
             found = row(each.layer.type if each.layer is not None else "Split", ("F", each.name, "top", top), sound)
             right[top] = found is None or found.factor <= FORWARD
+            read[top] = max(found.simulated) if found is not None else 0.0
             if found is not None:
                 yield found
     values_right = {each.name: all(right.get(blob, True) for blob in (*each.bottoms, *each.tops)) for each in rows}
@@ -127,14 +124,25 @@ def compared(name: str, job: Job) -> Iterator[Row]:
         sound = values_right[each.name] and all(right.get(blob, True) for blob in each.tops)
         kind = each.layer.type if each.layer is not None else "Split"
         of_tops = max((sizes.get(blob, 0.0) for blob in each.tops), default=0.0)
-        places = [("bottom", blob) for blob in each.bottoms] + [("param", str(i)) for i in range(8)]
-        for role, which in places:
-            found = row(kind, ("B", each.name, role, which), sound, of_tops)
+        of_bottoms = max((read.get(blob, 0.0) for blob in each.bottoms), default=0.0)
+        places = [("bottom", blob, of_tops) for blob in each.bottoms]
+        for i, param in enumerate(each.layer.params if each.layer is not None else ()):
+            size = of_tops if "bias" in param.role else of_tops * of_bottoms
+            places.append(("param", str(i), size * _terms(param)))
+        for role, which, terms in places:
+            found = row(kind, ("B", each.name, role, which), sound, terms)
             if role == "bottom":
                 right[which] = found is None or found.factor <= FORWARD
                 sizes[which] = max(found.simulated) if found is not None else 0.0
             if found is not None:
                 yield found
+
+
+def _terms(param: Param) -> float:
+    """Of how many terms the gradient of an element of a parameter is the sum: about as many as an output has values."""
+    layer = param.layer
+    blob = layer.bottoms[0] if layer.traits.base == "Deconvolution" and "bias" not in param.role else layer.tops[0]
+    return (blob.count or 1) / max(1, (param.shape or (1,))[0] or 1)
 
 
 def job_of_probe(text: str, folder: Path) -> Job:
