@@ -330,24 +330,6 @@ def test_what_nearly_learns_with_few_items_of_a_batch_is_tried_with_more(
     assert times == math.inf if part == 1 / 4 else 2 < times < 80
 
 
-def test_milder_changes_are_tried_again_with_more_items_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a few items, the learning rate has to be lower than with more of them."""
-
-    def simulate(job: Job, effort: Effort) -> Simulated:
-        rate = job.solver.message["base_lr"]
-        if rate > 5:
-            return Simulated("diverges", None, 0.99, 0.0, (SimulatedCourse((2.3, math.inf), 2.3, ()),), 1, part=1 / 4, seconds=0.03)
-        last = 0.5 if rate < 0.3 or (effort.times > 1 and rate < 1.5) else 30.0
-        losses = (2.3, *[last] * effort.steps)
-        return Simulated("learns", None, 0.0, 0.0, (SimulatedCourse(losses, 2.3, ()),), part=1 / 4, seconds=0.03)
-
-    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder, told: simulate)
-    computed = stability_of(job(texts("20"), simulate=True))
-    assert computed is not None
-    assert computed.repair.fits
-    assert 0.3 < computed.repair.scale * 20 < 1.5 / trying.MARGIN
-
-
 def test_a_repair_must_learn_with_all_seeds_and_at_a_higher_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """What only just learns is simulated with more seeds."""
     tried: list[tuple[float, int, int]] = []

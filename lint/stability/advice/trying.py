@@ -3,9 +3,8 @@
 From the smallest change up: the weight of a loss that dominates or is over 1, a clip threshold that a healthy run does not reach,
 lower learning rates with such a threshold, a lower weight with lower rates, lower thresholds as well, fillers where activations
 vanish, the scale of large inputs. The first with which the training *learns* - not only stays finite - is taken: with two seeds, or
-four if it only just does, and with 1.3 times the learning rate as a margin. Smaller ones that do not learn with a few items of each
-batch, but do not diverge either, are then tried with more of them. If none learns, it is the one that learns most of those that do
-with two seeds and never diverge, and then one that only nearly learns with a few items, but does with more of them.
+four if it only just does, and with 1.3 times the learning rate as a margin. Otherwise it is the one that learns most of those that do
+with two seeds and never diverge, and then one that only nearly learns with a few items of each batch, but does with more of them.
 """
 
 from __future__ import annotations
@@ -70,8 +69,7 @@ class SimulationJudge:
         # What learns with two seeds and does not diverge with the others, nor at a higher rate.
         self.second_best: Repair | None = None
         self._least = math.inf
-        # What does not learn with a part of each batch, but does not diverge either, with what is left of the loss.
-        self._noisy: list[tuple[float, Trial]] = []
+        self._near: list[tuple[float, Trial]] = []
         # Whole batches are less noisy, so they are simulated where they are cheap.
         self._times = math.inf if first.part < 1 and affordable * first.part >= OFTEN * STEPS else 1.0
 
@@ -118,32 +116,21 @@ class SimulationJudge:
             if now >= self._learned and (each, effort) not in quick:
                 if len(left) >= SEEDS:
                     self._keep(trial, left)
-                elif run.part < 1 and now < math.inf:
-                    self._noisy.append((now, trial))
+                elif run.part < 1 and now < NEARLY_LEARNS:
+                    self._near.append((now, trial))
                 return None
             if each is job:
                 left.append(now)
         return self._repair(trial, len(left))
 
-    def milder(self) -> Iterator[Trial]:
-        """The changes with which it stayed finite, the mildest first. From here on, more of each batch is simulated."""
-        if self._takes_more_items():
-            yield from (trial for _, trial in list(self._noisy))
-
     def nearest(self) -> Iterator[Trial]:
         """The changes with which it nearly learned, the nearest first. From here on, more of each batch is simulated."""
-        if self._takes_more_items():
-            self._learned = LEARNS_SLOWLY
-            yield from (trial for left, trial in sorted(self._noisy, key=itemgetter(0)) if left < NEARLY_LEARNS)
-
-    def _takes_more_items(self) -> bool:
-        """Whether what is left of the budget suffices for more items of each batch, which are then simulated."""
         times = self._left / LARGER_RUNS // (self._of_step * STEPS)
         if times <= 1:
-            return False
+            return
         self._times = self._of_margin = times if times * self.first.part < 1 else math.inf
-        self._of_run = self._left / LARGER_RUNS
-        return True
+        self._of_run, self._learned = self._left / LARGER_RUNS, LEARNS_SLOWLY
+        yield from (trial for _, trial in sorted(self._near, key=itemgetter(0)))
 
     def _keep(self, trial: Trial, left: Sequence[float]) -> None:
         """Keep a change with which a training learns with some seeds only, if it learns more than with others."""
@@ -192,11 +179,9 @@ def simulated_repair(judge: SimulationJudge, other: Signal | None) -> Repair:
 
     `other` is its signal with larger data, if their size is unknown.
     """
-    fitting = first_that_fits(_trials(judge.signal, other), judge)
-    if fitting is not None:
-        return first_that_fits(judge.milder(), judge) or fitting
     found = (
-        judge.second_best
+        first_that_fits(_trials(judge.signal, other), judge)
+        or judge.second_best
         or first_that_fits(judge.nearest(), judge)
         or judge.second_best
         or first_that_fits(_with_smaller_inputs(judge.signal, other), judge)
