@@ -215,3 +215,12 @@ def test_a_number_of_too_many_digits_is_said_in_our_words(tmp_path: Path) -> Non
     path.write_text('{"version": 1, "findings": {"a": {"E101": {"": %s}}}}' % ("9" * 5_000))
     with pytest.raises(BaselineError, match=r"baseline\.json: not a baseline: not valid JSON: a number has 5000 digits$"):
         read_baseline(str(path))
+
+
+def test_a_verdict_does_not_hide_what_the_baseline_hides(tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(NET)
+    (tmp_path / "solver.prototxt").write_text(SOLVER + "momentum: 0.9\n")
+    run(tmp_path, "solver.prototxt", "--write-baseline", "known.json")
+    done = run(tmp_path, "solver.prototxt", "--baseline", "known.json")
+    assert done.returncode == 0
+    assert done.stdout.startswith("solver.prototxt: no problem found but 1 known one in the baseline\n")

@@ -30,11 +30,17 @@ class JobVerdict(NamedTuple):
     sentence: str
 
 
-def verdict_on(path: str, paths: Sequence[str], findings: Sequence[Finding], job: Job | None) -> JobVerdict:
-    """The verdict on a job with files at some paths, or on a net that has no job, from the findings of its unit."""
+def verdict_on(
+    path: str, paths: Sequence[str], findings: Sequence[Finding], job: Job | None, recorded: Sequence[Finding] = ()
+) -> JobVerdict:
+    """The verdict on a job with files at some paths, or on a net that has no job, from the findings of its unit.
+
+    `recorded` are findings that are not reported because a baseline has them.
+    """
     own = [finding for finding in findings if finding.place.path in paths]
     severity = max((finding.severity for finding in own), key=SEVERITIES.index, default="")
-    return JobVerdict(path, severity, _sentence(path, own, job))
+    known = [finding for finding in recorded if finding.place.path in paths and finding.severity != "advice"]
+    return JobVerdict(path, severity, _sentence(path, own, job, known))
 
 
 def importance(finding: Finding) -> tuple[int, int]:
@@ -61,7 +67,7 @@ def roots(findings: Iterable[Finding]) -> Callable[[Finding], Finding]:
     return root_of
 
 
-def _sentence(path: str, findings: Sequence[Finding], job: Job | None) -> str:
+def _sentence(path: str, findings: Sequence[Finding], job: Job | None, recorded: Sequence[Finding]) -> str:
     root_of = roots(findings)
     serious = sorted((finding for finding in findings if counts(finding)), key=importance)
     errors = [finding for finding in serious if finding.severity == "error"]
@@ -92,6 +98,8 @@ def _sentence(path: str, findings: Sequence[Finding], job: Job | None) -> str:
             return f"{told.fate} ({told.confidence} confidence): {cause}{remedy}"
         about = f"; {told.fate}" if told.fate else ""
     problems = [finding for finding in serious if finding.severity == "warning"]
+    if not problems and recorded:
+        return f"no problem found but {counted(len(recorded), 'known one')} in the baseline"
     if not problems:
         return f"no problem found{about}"
     number = len({root_of(finding).as_cause for finding in problems})

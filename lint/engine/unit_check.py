@@ -56,13 +56,14 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     if settings.known is not None:
         findings = _new_ones(everything, checked.subjects, files, on)
     new = set(map(id, findings))
-    silent = [*checked.suppressed, *(finding for finding in everything if id(finding) not in new)]
+    recorded = [finding for finding in everything if id(finding) not in new]
+    silent = [*checked.suppressed, *recorded]
     if silent:
         findings = without_effects(findings, silent)
     shown = [finding for finding in findings if on.of(finding.place.path).shows(finding)]
     shown = with_known_causes(shown, everything, lambda finding: not files.is_companion(finding.place.path))
     files.subjects = checked.subjects
-    files.judge = partial(_verdicts, unit, checked.subjects, shown)
+    files.judge = partial(_verdicts, unit, checked.subjects, shown, recorded)
     return shown
 
 
@@ -135,12 +136,14 @@ def _paths(job: Job) -> list[str]:
     return list(dict.fromkeys(file.path for file in (job.solver.file, *job.files, *deploy)))
 
 
-def _verdicts(unit: Unit, subjects: list[tuple[str, Any]], findings: list[Finding]) -> Iterator[JobVerdict]:
-    """Yield the verdict on each solver of a unit, or on the net that it consists of."""
+def _verdicts(
+    unit: Unit, subjects: list[tuple[str, Any]], findings: list[Finding], recorded: list[Finding]
+) -> Iterator[JobVerdict]:
+    """Yield the verdict on each solver of a unit, or on the net that it consists of; `recorded` are findings in a baseline."""
     solvers = {job.solver.file.path: job for kind, job in subjects if kind == "job"}
     for path in unit.paths:
         job = solvers.get(path)
-        yield verdict_on(path, [path] if job is None else _paths(job), findings, job)
+        yield verdict_on(path, [path] if job is None else _paths(job), findings, job, recorded)
 
 
 def _views(kind: str, subject: Any, rules: Iterable[Rule]) -> Iterator[tuple[Rule, Any, Job | None]]:
