@@ -243,9 +243,9 @@ def test_the_number_of_gpus_that_the_user_gives(folder: Path) -> None:
     ("text", "message"),
     [
         ("from-scratch = 1", "'from-scratch' must be true or false, not 1"),
-        ("weights = true", "'weights' must be a string, not True"),
+        ("weights = true", "'weights' must be a string, not true"),
         ("gpus = 0", "'gpus' must be a number from 1 to 10000, not 0"),
-        ("gpus = true", "'gpus' must be a number from 1 to 10000, not True"),
+        ("gpus = true", "'gpus' must be a number from 1 to 10000, not true"),
         ('gpus = "all"', "'gpus' must be a number from 1 to 10000, not 'all'"),
         ('from-scratch = true\nweights = "a"', "'from-scratch' and 'weights' contradict each other"),
         ("from_scratch = true", "unknown key 'from_scratch'; did you mean 'from-scratch'?"),
