@@ -753,6 +753,18 @@ def test_an_lrn_of_averages_takes_them_for_rectified_values() -> None:
     assert found.mean_abs == pytest.approx(float((x * base**-0.75).mean()), rel=0.06)
 
 
+@pytest.mark.parametrize("beta", [1e-300, 1e-9, 0.1, 0.5, 0.75, 2.0, 300.0])
+def test_an_lrn_of_any_power_makes_values_as_small_as_it_does(beta: float) -> None:
+    x = np.random.default_rng(16).standard_normal((4, 64, 8, 8))
+    base = 1 + 1 / 5 * sum(np.pad(x * x, ((0, 0), (2, 2), (0, 0), (0, 0)))[:, i : i + 64] for i in range(5))
+    _, model = made(f'type: "LRN" lrn_param {{ local_size: 5 alpha: 1 beta: {beta} }}', x.shape)
+    (found,) = model.forward([values_of(x)], [])
+    if beta <= 2:
+        assert found.mean_abs == pytest.approx(float((abs(x) * base**-beta).mean()), rel=0.1)
+    else:
+        assert found.mean_abs < 1e-6
+
+
 def convolved(x: Array, weights: Array, stride: int, pad: int) -> Array:
     """What a convolution makes of an array."""
     kernel = weights.shape[2]

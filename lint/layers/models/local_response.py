@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ...moments.weights import Weights
 
 _LITTLE = 0.01  # as a part of k: smaller squares make no difference from place to place
+# Powers whose integral is computed. Of smaller ones, what lies before its beginning is more than 1 %, but they differ little from
+# place to place; larger ones are beyond floats.
+_LEAST_POWER, _MOST_POWER = 0.5, 50.0
 # Of the integral over t: steps of log t, and from where to where exp(-t base) is neither 1 nor 0 for any base.
 _STEP, _LEAST_EXPONENT, _MOST_EXPONENT = 0.4, 1e-4, 40.0
 _LARGEST = 1e38  # of a base; a float's
@@ -85,7 +88,7 @@ class LRN(SignalModel):
 
     def factor(self, values: Values) -> float | None:
         """What all values are multiplied by; None where it differs from place to place."""
-        if self.k > 0 and self.beta > 0 and _LITTLE * self.k < self.alpha * values.second_moment < _LARGEST:
+        if self.k > 0 and _LEAST_POWER <= self.beta <= _MOST_POWER and _LITTLE * self.k < self.alpha * values.second_moment < _LARGEST:
             return None
         base = self.k + self.alpha * values.second_moment
         return float(min(base, _LARGEST) ** -self.beta) if base > 0 else 1.0
