@@ -778,6 +778,16 @@ def convolved(x: Array, weights: Array, stride: int, pad: int) -> Array:
     return found
 
 
+@pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
+def test_all_taps_of_a_window_without_dilation_are_at_one_place(kind: str) -> None:
+    """Caffe takes a dilation of 0, and a window is then as large as one pixel."""
+    x = np.random.default_rng(17).standard_normal((4, 3, 8, 8))
+    _, model = made(f'type: "{kind}" convolution_param {{ num_output: 6 kernel_size: 3 pad: 1 dilation: 0 }}', x.shape)
+    weights = [Weights(0.0, 0.01, 0.08), Weights(0.0, 0.0, 0.0)]
+    (found,) = model.forward([values_of(x)], weights)
+    assert found.second_moment > 0
+
+
 @pytest.mark.parametrize(("side", "kernel", "stride"), [(4, 3, 1), (8, 3, 1), (8, 5, 1), (8, 3, 2), (2, 3, 1)])
 def test_positions_differ_where_a_convolution_reads_padding(side: int, kernel: int, stride: int) -> None:
     source = np.random.default_rng(16)

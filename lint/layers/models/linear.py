@@ -106,7 +106,7 @@ def axis_of(size: int, out: int, kernel: int, stride: int, pad: int, dilation: i
         share = size / (size + 2 * pad)
         return Axis(share, share, 1.0)
     reading = pairs = neighbours = 0
-    for tap in range(0, kernel * dilation, dilation):
+    for tap in (dilation * index for index in range(kernel)):
         first, last = max(0, -(-(pad - tap) // stride)), min(out - 1, (size - 1 + pad - tap) // stride)
         windows = max(0, last - first + 1)
         reading += windows
