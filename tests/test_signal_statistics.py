@@ -10,7 +10,7 @@ import pytest
 from caffe_lint.layers.models.linear import axis_of
 from caffe_lint.layers.models.pooling import maximum
 from caffe_lint.moments.concatenation import MOST_PARTS, concatenated, cut, sum_with_parts
-from caffe_lint.moments.statistics import Diffs, gaussian, gaussian_mean_abs, mapped, rectified, scaled
+from caffe_lint.moments.statistics import Diffs, falling_length, gaussian, gaussian_mean_abs, mapped, rectified, scaled
 
 
 @pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (1.0, 2.0), (-3.0, 1.5)])
@@ -34,6 +34,14 @@ def test_a_smooth_function_is_averaged() -> None:
     drawn = [math.tanh(source.gauss(0.0, 1.5)) ** 2 for _ in range(40_000)]
     found, _ = mapped(gaussian(0.0, 2.25, 0.0, 0.0, 0.0, 1.0), math.tanh)
     assert found.second_moment == pytest.approx(sum(drawn) / len(drawn), rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("here", "beside", "length"),
+    [(2.0, 1.0, 1 / math.log(2)), (1.0, 1.0, math.inf), (0.0, 1.0, math.inf), (1.0, -1.0, 0.05), (1e300, 1e-300, 0.05), (math.inf, 1.0, 0.05), (math.inf, math.inf, math.inf)],
+)  # fmt: skip
+def test_how_far_what_falls_with_the_distance_reaches(here: float, beside: float, length: float) -> None:
+    assert falling_length(here, beside) == pytest.approx(length)
 
 
 def test_the_largest_of_four() -> None:

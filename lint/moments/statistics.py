@@ -201,11 +201,10 @@ def moment_at_distance(values: Values, distance: float) -> float:
 
 def falling_length(here: float, beside: float) -> float:
     """The `corr_length` with which of so much here that is not shared by a whole item so much is left at a distance of 1."""
-    if here <= 0:
-        return INFINITE
-    if beside <= 0:
+    part = beside / here if here > 0 else 1.0
+    if part <= 0:
         return _LEAST_CORR_LENGTH
-    return -1 / math.log(beside / here) if beside < here else INFINITE
+    return max(_LEAST_CORR_LENGTH, -1 / math.log(part)) if part < 1 else INFINITE
 
 
 def rectified_correlation(rho: float) -> float:
