@@ -122,6 +122,7 @@ def test_every_curve_is_as_wide_as_its_run_or_the_terminal() -> None:
     for length, columns in ((1, 1), (5, 5), (72, 72), (100_000, 72)):
         done = run("-", "--iterations", str(length), text='net: "n" base_lr: 1 lr_policy: "fixed" max_iter: 7')
         assert done.returncode == 0
+        assert ("policy 'fixed', 1 iteration," in done.stdout) == (length == 1)
         assert f"└{'─' * columns}\n" in done.stdout
         assert f"1 ┤{'█' * columns}\n" in done.stdout
 
