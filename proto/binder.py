@@ -633,13 +633,13 @@ def _corrections() -> Any:
     return corrections
 
 
-def _are_current_format(layers: Iterable[Value | None], spec: FieldType, beside_current: bool) -> bool:
-    """Whether all `layers` of a net are meant to be in the current format.
+def _are_current_format(layers: Sequence[Value | None], spec: FieldType, beside_current: bool) -> bool:
+    """Whether all `layers` of a net are meant to be in the current format, which nothing speaks against if there are none.
 
-    Their types are quoted; and the net has layers in the current format besides, or they have no rates of V1 layers, or a type
-    that no V1 layer has.
+    All types are quoted, and there is one; and the net has layers in the current format besides, or these have no rates of V1
+    layers, or a type that no V1 layer has.
     """
-    has_rates = has_new_type = False
+    has_rates = has_type = has_new_type = False
     for layer in layers:
         if not isinstance(layer, Block):
             return False
@@ -649,9 +649,10 @@ def _are_current_format(layers: Iterable[Value | None], spec: FieldType, beside_
             if field.name == "type" and isinstance(field.value, Scalar):
                 if field.value.text[0] not in b"\"'":
                     return False
+                has_type = True
                 has_new_type = has_new_type or not _corrections().is_v1_type(field.value.text, spec)
             has_rates = has_rates or field.name in ("blobs_lr", "weight_decay")
-    return beside_current or not has_rates or has_new_type
+    return not layers or (has_type and (beside_current or not has_rates or has_new_type))
 
 
 def _removable(source: bytes, field: Field) -> tuple[int, int]:

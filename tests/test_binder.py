@@ -426,6 +426,8 @@ _CURRENT = 'layer { name: "d" type: "Input" }'
          'layers { type: RELU } layer { type: "Sigmoid" } layers { type: TANH }'),
         ('layers { type: RELU } layerss { type: "Sigmoid" }', "layers { type: RELU } layers { type: SIGMOID }"),
         (f'{_CURRENT} layerss {{ type: "Sigmoid" }}', f'{_CURRENT} layer {{ type: "Sigmoid" }}'),
+        ('layerss { type: "Sigmoid" }', 'layer { type: "Sigmoid" }'),
+        ('layers { name: "a" } layers { name: "b" }', 'layers { name: "a" } layers { name: "b" }'),  # V1 layers may have no type
     ],
 )  # fmt: skip
 def test_repairs_agree_on_the_format_of_all_layers(net: str, after: str) -> None:
