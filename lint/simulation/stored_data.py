@@ -157,13 +157,12 @@ def _mean_of(layer: Layer, base: str, shape: tuple[int, ...]) -> Array:
     """The mean image of a layer, for images of a shape. Raises CannotReadData."""
     values, found = _blob(f"the mean file of '{layer.name}'", base, layer.message["transform_param"]["mean_file"])
     if found != shape:
-        of_mean, of_images = (" x ".join(map(str, each)) for each in (found, shape))
-        raise CannotReadData(f"the mean file of '{layer.name}' is {of_mean}, its images are {of_images}")
+        raise CannotReadData(f"the mean file of '{layer.name}' is {describe(found)}, its images are {describe(shape)}")
     return values.reshape(shape)
 
 
 def _blob(what: str, base: str, name: str) -> tuple[Array, tuple[int, ...]]:
-    """The values of a file with a blob, in a row, and its channels, height and width."""
+    """The values of a file with a blob, in a row, and its channels, height and width. Raises CannotReadData."""
     try:
         found = mean_file.read(os.path.join(base, name))
     except (Unreadable, BrokenData) as error:

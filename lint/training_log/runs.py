@@ -100,6 +100,11 @@ class Step(NamedTuple):
     clipping: Clipping | None = None
 
     @property
+    def heading(self) -> str:
+        """What Caffe prints before the loss."""
+        return f"Iteration {self.iteration}"
+
+    @property
     def finite(self) -> bool:
         """Whether its loss and all its outputs are neither NaN nor infinite."""
         return math.isfinite(self.loss) and all(math.isfinite(out.value) for out in self.outputs)

@@ -69,12 +69,8 @@ def zero_accuracy(log: Evidence) -> Iterator[Cause]:
             name,
             values[-1][0].iteration,
             values[-1][0].line,
-            shown(Shown(each.line, f"{_heading(each)}: {name} = 0") for each, _ in values[-3:]),
+            shown(Shown(each.line, f"{each.heading}: {name} = 0") for each, _ in values[-3:]),
             help="Run `caffe-lint inputs` on the net: it lists the labels. Count them from 0, and give the last "
             "layer one output for each.",
         )
         return
-
-
-def _heading(each: Test | Step) -> str:
-    return each.heading if isinstance(each, Test) else f"Iteration {each.iteration}"

@@ -7,7 +7,7 @@ from functools import partial
 
 from ...layers.resizing import unpooled, written_size
 from ...moments.graph import Blob, Layer
-from ...moments.shapes import Shape
+from ...moments.shapes import Shape, describe
 from ...moments.signal_model import AssumedData, SignalContext, positions_of
 from ...net.build import rebuilt
 from ...net.data_facts import DataFacts, tops_facts
@@ -139,10 +139,10 @@ def _prepared(net: Net, context: SignalContext, batches: int, like: PreparedNet 
 
 def _usual_size(known: Shape, assumed: Shape) -> str:
     """What is assumed of the shape of images, of which their size may be known."""
-    _, channels, *size = assumed or PHOTOGRAPH
+    image = (assumed or PHOTOGRAPH)[1:]
     if known is not None and None not in known[2:]:
-        return counted(channels or 0, "channel")
-    return f"images of a usual size, such as {' x '.join(map(str, (channels, *size)))}"
+        return counted(image[0] or 0, "channel")
+    return f"images of a usual size, such as {describe(image)}"
 
 
 def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, AssumedData]:
