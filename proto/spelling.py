@@ -15,6 +15,9 @@ def fold(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
+_letters = lru_cache(maxsize=8192)(frozenset[str])
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
     """Return the closest known name within edit distance 2 (1 for names of up to four letters), if it is unique.
 
@@ -63,7 +66,7 @@ def same_numbers(name: str, other: str) -> bool:
 def edit_distance(a: str, b: str, limit: int) -> int:
     """Return the Levenshtein distance, counting a transposition as one edit, or `limit + 1` if it exceeds `limit`."""
     # Changing one letter adds at most two letters that only one of the names has.
-    if abs(len(a) - len(b)) > limit or len(set(a).symmetric_difference(b)) > 2 * limit:
+    if abs(len(a) - len(b)) > limit or len(_letters(a) ^ _letters(b)) > 2 * limit:
         return limit + 1
     previous: list[int] = []
     row = list(range(len(b) + 1))

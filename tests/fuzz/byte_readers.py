@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -59,15 +60,20 @@ def file_of(content: bytes, name: str = "input") -> str:
 # -- text ------------------------------------------------------------------------------------------------------
 
 
+def _twice(content: bytes) -> bool:
+    """Whether an input is read a second time, to see that the same comes out: one in eight."""
+    return zlib.crc32(content) % 8 == 0
+
+
 def text(content: bytes) -> None:
     """A text is rendered as it was read, read twice alike, and each problem has a place in it."""
     tree = parse(content)
     assert render(tree) == content
-    other = parse(content)
     for type_name in ("NetParameter", "SolverParameter"):
         bound = bind(tree, caffe_schema(), type_name)
-        again = bind(other, caffe_schema(), type_name)
-        assert [problem[:4] for problem in bound.problems] == [problem[:4] for problem in again.problems]
+        if _twice(content):
+            again = bind(parse(content), caffe_schema(), type_name)
+            assert [problem[:4] for problem in bound.problems] == [problem[:4] for problem in again.problems]
         for problem in (*tree.problems, *bound.problems):
             assert 0 <= problem.start <= problem.end <= len(content), problem
             tree.line_and_column(problem.start)
@@ -103,7 +109,8 @@ def log(content: bytes) -> None:
         found = diagnose(read_log(path))
     except Unreadable:
         return
-    assert [str(each) for each in found] == [str(each) for each in diagnose(read_log(path))]
+    if _twice(content):
+        assert [str(each) for each in found] == [str(each) for each in diagnose(read_log(path))]
 
 
 def log_seeds() -> list[bytes]:

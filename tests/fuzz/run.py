@@ -41,7 +41,7 @@ _OURS = re.compile(r"fuzz: (\d+) executions, (\d+) crashes")
 _REPORT_EVERY = 500
 _LIMITS_EVERY = 200
 _SLOW = 20  # times the mean: then an input is held to the limits, too
-_INTERRUPTED = 72  # libFuzzer's exit status after Ctrl-C (FuzzerOptions.h)
+_INTERRUPTED = 72  # libFuzzer's exit status after Ctrl-C, and after SIGTERM (FuzzerOptions.h)
 _WORD = re.compile(rb"[\w.-]{2,24}")
 _MOST_WORDS = 300
 
@@ -123,6 +123,7 @@ def _run(name: str, target: Any, seconds: float, wanted: int, seed: int) -> bool
     """
     started = time.monotonic()
     executions = edges = crashes = newest = status = 0
+    enough = False
     seed_now = seed
     commit = _commit()
     while (left := seconds - (time.monotonic() - started)) > 0:
@@ -140,7 +141,8 @@ def _run(name: str, target: Any, seconds: float, wanted: int, seed: int) -> bool
             else:
                 last = [*last[-20:], line]
             total = executions + here
-            if total >= wanted and newest <= 0.8 * total:
+            enough = total >= wanted and newest <= 0.8 * total
+            if enough:
                 os.kill(child, signal.SIGTERM)
                 break
         output.close()
@@ -148,7 +150,7 @@ def _run(name: str, target: Any, seconds: float, wanted: int, seed: int) -> bool
         executions += here
         edges = max(edges, edges_here)
         crashes += crashes_here
-        if status in (0, _INTERRUPTED) or (executions >= wanted and newest <= 0.8 * executions):
+        if enough or status in (0, _INTERRUPTED):
             break
         crashes += 1  # the process itself ended: a library crashed it
         sys.stderr.writelines(last)
@@ -158,7 +160,7 @@ def _run(name: str, target: Any, seconds: float, wanted: int, seed: int) -> bool
     print(f"{name}: {executions} executions, {edges} edges, the last new one at {newest}, {crashes} crashes", flush=True)
     with LEDGER.open("a") as ledger:
         ledger.write(f"{commit}\t{name}\t{seed}\t{executions}\t{edges}\t{newest}\t{crashes}\n")
-    if status == _INTERRUPTED:
+    if status == _INTERRUPTED and not enough:
         raise KeyboardInterrupt
     return crashes > 0
 
