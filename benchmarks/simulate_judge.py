@@ -5,9 +5,9 @@ Run: nice -n 15 python benchmarks/simulate_judge.py [--every N] [--steps 25] [--
 
 For each set-up of `divergence/dev`, trained by the real Caffe, `caffe-lint simulate` with made-up data: AUC and accuracy of
 "diverges" and "stalls" (of those that do not diverge), seconds of processor time, and refusals by cause. --save keeps the
-losses, and --load judges kept ones again. --thorough does what that option of the command does, on the data that
-`divergence_data.py` wrote to a folder: 50 steps of whole batches. --fit prints the logistic curves of `simulation/outcome.py`,
-and accuracies with each family judged by the curves of the others.
+losses and goes on with those of an earlier run, and --load judges kept ones again. --thorough does what that option of the
+command does, on the data that `divergence_data.py` wrote to a folder: 50 steps of whole batches. --fit prints the logistic
+curves of `simulation/outcome.py`, and accuracies with each family judged by the curves of the others.
 """
 
 from __future__ import annotations
@@ -45,16 +45,17 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--budget", type=float, default=20.0, help="with a small one, nets are cut")
     parser.add_argument("--thorough", metavar="FOLDER")
-    parser.add_argument("--save")
-    parser.add_argument("--load")
+    parser.add_argument("--save", type=Path)
+    parser.add_argument("--load", type=Path)
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("-v", action="store_true", dest="verbose")
     options = parser.parse_args()
-    if options.load:
-        rows = [json.loads(line) for line in Path(options.load).read_text().splitlines()]
-    else:
-        rows = _simulated(Path(options.root), options)
+    rows = _kept(options.load) if options.load else _simulated(Path(options.root), options)
     _report(rows, options)
+
+
+def _kept(path: Path) -> list[Row]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
@@ -62,11 +63,12 @@ def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
     plan = Plan(steps=options.steps, batch=options.batch, seeds=options.seeds, budget=options.budget)
     if options.thorough:
         plan = plan._replace(steps=50, batch=None, data=REAL, base=options.thorough, budget=1e6)
-    rows = []
+    rows = _kept(options.save) if options.save and options.save.exists() else []
+    done = {row["name"] for row in rows}
     folders = sorted(path.parent for path in (root / "dev").glob("*/truth.json"))[:: options.every]
     for folder in folders:
         truth = json.loads((folder / "truth.json").read_text())
-        if truth["label"] == "fatal":
+        if truth["label"] == "fatal" or folder.name in done:
             continue
         files = Files(caffe_schema(), "bvlc")
         solver = SolverFile(files.get(str(folder / "solver.prototxt")), None)
@@ -90,7 +92,7 @@ def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
             }
         )
         if options.save:
-            with open(options.save, "a") as file:
+            with options.save.open("a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
     return rows
 
