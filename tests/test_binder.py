@@ -270,7 +270,9 @@ def test_the_dialect_is_the_one_that_has_all_that_is_used() -> None:
     text = 'layer { type: "Normalize" norm_param { across_spatial: false } }'
     assert (net(text).dialect, kinds(net(text))) == ("ssd", [])
     assert (net(text, "bvlc").dialect, kinds(net(text, "bvlc"))) == ("bvlc", ["foreign-layer-type", "foreign-field"])
-    assert "ssd" in net(text, "bvlc").problems[1].message
+    problem = net(text, "bvlc").problems[1]
+    assert "ssd" in problem.message
+    assert text[problem.start : problem.end] == "norm_param"
 
 
 @pytest.mark.parametrize("few", [True, False])

@@ -23,12 +23,13 @@ from caffe_lint.fixes.layer_edits import (
     state_rules,
     written_net,
 )
+from caffe_lint.fixes.moving import cut
 from caffe_lint.fixes.rates import write_param
 from caffe_lint.fixes.wiring import free_blob, remove_messages, rename_blob, write_new_blob
 from caffe_lint.proto.binder import Message, bind
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
-from caffe_lint.proto.tree import Tree
+from caffe_lint.proto.tree import Block, Tree
 
 RELU: Fields = (("name", "new"), ("type", "ReLU"), ("bottom", "a"), ("top", "a"))
 SCALE: Fields = (("name", "new"), ("type", "Scale"), ("scale_param", (("axis", 2), ("bias_term", True))))
@@ -109,6 +110,18 @@ def test_messages_within_a_layer_stand_as_they_do_in_the_file() -> None:
 def test_several_layers_come_in_their_order() -> None:
     after = patched('layer { name: "a" }\n', behind_first(RELU, SCALE))
     assert after.index("ReLU") < after.index("Scale")
+
+
+@pytest.mark.parametrize(
+    ("names", "after"), [("abc", "x {\n  d: 3\n}\n"), ("ac", "x {\n  b {\n  }\n  d: 3\n}\n")]
+)
+def test_fields_on_the_lines_of_another_are_cut_with_all_of_these_lines_or_without(names: str, after: str) -> None:
+    tree = parse(b"x {\n  a: 1 b {\n  } c: 2\n  d: 3\n}\n")
+    (outer,) = tree.root.fields
+    assert isinstance(outer.value, Block)
+    fields = [field for field in outer.value.fields if field.name in names]
+    taken = cut(tree, outer.value, fields, move_comments=False)
+    assert edited(tree.source, taken.edits).decode() == after
 
 
 def test_a_layer_of_the_old_form_is_written_in_it() -> None:
