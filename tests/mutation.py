@@ -33,7 +33,7 @@ TESTS = Path(__file__).resolve().parent
 TEST_FILES = [
     str(TESTS / f"test_{name}.py")
     for name in "binder fixes fixes_layers upgrade verification patching rule_legacy parser same_fixes shared_files "
-    "solver_repairs misspelled_names against_protoc rule_pages add_ignore writing".split()
+    "solver_repairs misspelled_names against_protoc rule_pages add_ignore writing interactive cache".split()
 ]
 PATIENCE = 5.0  # times what the tests take without a change, which may make a loop endless
 
