@@ -143,3 +143,19 @@ def test_following_goes_on_when_the_log_is_rotated(tmp_path: Path, way: str) -> 
     said = process.communicate(timeout=20)[1]
     assert process.returncode == 3
     assert "diverged: iteration 60: the loss is nan" in said
+
+
+@pytest.mark.parametrize("command", [(), ("net",), ("view",)])
+def test_a_run_without_enough_memory_says_so_in_a_sentence(tmp_path: Path, command: tuple[str, ...]) -> None:
+    import resource  # not on Windows
+
+    (tmp_path / "net.prototxt").write_text(NET + 'layer { name: "a" type: "ReLU" bottom: "data" top: "a" }\n' * 60_000)
+    done = subprocess.run(
+        [sys.executable, "-m", "caffe_lint", *command, "net.prototxt"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (100_000_000,) * 2),
+    )  # fmt: skip
+    assert done.stderr == (
+        "caffe-lint: out of memory: this takes more than there is, or than the limit of this process allows\n"
+    )
+    assert (done.returncode, done.stdout) == (2, "")

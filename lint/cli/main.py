@@ -93,3 +93,7 @@ def _run(arguments: list[str]) -> int:
     except (InputError, UsageError) as error:
         complain(str(error))
         return EXIT_FAILED
+    except MemoryError:
+        pass  # it holds what fills the memory: nothing can be said before that is gone
+    complain("out of memory: this takes more than there is, or than the limit of this process allows")
+    return EXIT_FAILED
