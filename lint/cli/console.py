@@ -100,12 +100,11 @@ def write_report(
 
 
 def write_output(path: str, content: bytes, *, mode: int | None = None) -> None:
-    """Writes a file that the user named for output. Raises InputError."""
-    from ..fixes.write import write_whole  # keeps what writes files out of the start
-    from ..source.write_roots import write_roots  # as above
+    """Writes a file that the user named for output. Raises InputError, also for one that this run has read."""
+    from ..source.output import write_named  # keeps what writes files out of the start
 
     try:
-        write_whole(path, content, write_roots([path]), mode=mode)
+        write_named(path, content, mode=mode)
     except OSError as error:
         raise InputError(message_of(error, path)) from None
 

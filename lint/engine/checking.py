@@ -11,6 +11,7 @@ from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Fixed
 from ..settings.in_force import SettingsOfPaths
 from ..settings.settings import Settings
+from ..source.opener import note_read
 from ..source.wording import counted
 from .files_in_memory import Files
 from .grouping import find_units
@@ -60,6 +61,7 @@ def check_paths(paths: tuple[str, ...], files: Files, settings: SettingsOfPaths,
     results = run([(unit, settings.of(unit.paths[0])) for unit in units], files)
     findings = _all_findings([results[number] for number in path_order(units) if number < len(results)])
     sources = {path: source for result in results for path, source in result.sources.items()}
+    note_read(sources)  # by whatever process
     patched = {path: source for result in results for path, source in result.patched.items()}
     new = {path: source for path, source in patched.items() if source != sources[path]}
     for result in results:

@@ -15,6 +15,7 @@ from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Fixed
 from ..rule.suppressed import suppressing
 from ..source.errors import InputError
+from ..source.opener import note_read
 from .explaining import explained
 from .fixing import MAX_ROUNDS, Course
 from .opening import Opened, nets_of
@@ -47,6 +48,7 @@ def read_sources(
         raise InputError(f"{opened.file.path}: no layer reads data that can be checked")
     base = base_folder(written, opened.file.path)
     sources = [source for _, _, source in sources_of(opened.nets, base)]
+    note_read(source.path for source in sources)  # by other processes
     return base, look(sources, sample=sample, jobs=jobs, progress=progress)
 
 

@@ -14,10 +14,9 @@ from collections.abc import Callable
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
-from ..fixes.write import write_whole
 from ..proto.named_tuple import NamedTuple
 from ..source.errors import InputError
-from ..source.write_roots import write_roots
+from ..source.output import require_output, write_named
 from ..training_log.log_reader import LogReader, blocks
 from ..training_log.runs import Pass, Run, Step
 
@@ -95,10 +94,12 @@ def _output(out: Any) -> dict[str, Any]:
 def export(path: str, target: str, form: str) -> list[str]:
     """Write a log's tables to `target` and, for debug_info, to a file next to it. Return the paths.
 
-    Raises OSError, Missing, Unreadable.
+    Raises OSError, Missing, Unreadable, and InputError for a file that this run has read.
     """
     stem, suffix = os.path.splitext(target)
     beside = f"{stem}.debug{suffix}"
+    for written in (target, beside):
+        require_output(written)
     exporter = Exporter(_TABLES[form](target, ITERATIONS), _TABLES[form](beside, DEBUG))
     reader = LogReader(exporter)
     try:
@@ -123,7 +124,7 @@ class _Spool:
         with self.text:
             self.text.flush()
             self.file.seek(0)
-            write_whole(self._path, self.file, write_roots([self._path]))
+            write_named(self._path, self.file)
 
 
 def _csv(path: str, names: tuple[str, ...]) -> Table:

@@ -6,9 +6,8 @@ import io
 import os
 from typing import Any
 
-from ..fixes.write import write_whole
 from ..source.errors import InputError
-from ..source.write_roots import write_roots
+from ..source.output import write_named
 
 FORMATS = (".png", ".svg")
 
@@ -32,8 +31,8 @@ def figure_type(target: str) -> Any:
 
 
 def write(figure: Any, target: str) -> None:
-    """Write a figure in the format given by the file name. Raises OSError."""
+    """Write a figure in the format given by the file name. Raises OSError, and InputError for a file that was read."""
     form = os.path.splitext(target)[1].lower()
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=110, format=form[1:])
-    write_whole(target, drawn.getvalue(), write_roots([target]))
+    write_named(target, drawn.getvalue())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable
 from io import BufferedReader
 
 from .errors import InputError
@@ -22,6 +23,8 @@ MAX_IMAGE = 500_000_000  # an image or a mean file
 MAX_MESSAGE = 2**31 - 1  # a .caffemodel (protobuf: coded_stream.h, no larger message can be parsed)
 
 _LEAST = 65_536  # bytes that are asked for, whatever size a file has
+
+_read: set[str] = set()  # paths
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -47,8 +50,9 @@ class Unreadable(InputError):
 def open_regular(path: str, limit: int | None = None, *, follow: bool = True) -> BufferedReader:
     """Open a regular file of at most `limit` bytes for reading. Raises Unreadable for anything else, which is not opened.
 
-    Without `follow`, a link is refused; otherwise, its target is what counts.
+    Without `follow`, a link is refused; otherwise, its target is what counts. No output replaces it in this run (`output`).
     """
+    note_read((path,))
     if kept() is not None:
         fingerprint(path)
     try:
@@ -81,6 +85,21 @@ def read_regular(path: str, limit: int, *, follow: bool = True) -> bytes:
     if len(content) > limit:
         raise Unreadable(path, _too_large(limit))
     return content
+
+
+def note_read(paths: Iterable[str]) -> None:
+    """Keep that this run reads files, also where another process opened them."""
+    _read.update(paths)
+
+
+def files_read() -> frozenset[str]:
+    """Return the paths of all files that this run has read."""
+    return frozenset(_read)
+
+
+def forget_read() -> None:
+    """Forget which files were read, for another run in the same process."""
+    _read.clear()
 
 
 @question

@@ -1,0 +1,32 @@
+"""Writing what a run came to into the file that the user named for it, which is never one that the run has read."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import BinaryIO
+
+from ..fixes.write import write_whole
+from .errors import InputError
+from .opener import files_read
+from .write_roots import write_roots
+
+
+def write_named(path: str, content: bytes | BinaryIO, *, mode: int | None = None) -> None:
+    """Write bytes, or what is left of an open file, to a file that the user named: see `fixes.write.write_whole`.
+
+    Raises InputError for a file that this run has read, and OSError if it cannot be written.
+    """
+    require_output(path)
+    write_whole(path, content, write_roots([path]), mode=mode)
+
+
+def require_output(path: str) -> None:
+    """Raise InputError if this run has read the file at a path, by whatever name."""
+    if not os.path.isfile(path):
+        return
+    for read in sorted(files_read()):
+        with suppress(OSError, ValueError):  # it is gone, or no file can have such a name
+            if os.path.samefile(path, read):
+                known = "this run reads it" if read == path else f"this run reads it as {read}"
+                raise InputError(f"{path}: not overwritten, since {known}; name another file for the output")
