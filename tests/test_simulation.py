@@ -107,6 +107,21 @@ def test_pooling_takes_the_kernel_size_where_only_one_side_is_written_as_well() 
     assert top.tolist() == [[[[5, 7], [13, 15]]]]
 
 
+@pytest.mark.parametrize(("pool", "value"), [("MAX", 4.0), ("AVE", 2.5)])
+def test_a_window_larger_than_its_map_is_cut_off_at_its_end(pool: str, value: float) -> None:
+    tops, grads = run(f'type: "Pooling" pooling_param {{ pool: {pool} kernel_size: 3 stride: 2 }}', [[[[1, 2], [3, 4]]]])
+    assert tops[0].tolist() == [[[[value]]]]
+    assert grads[0].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("pool", ["MAX", "AVE", "STOCHASTIC"])
+def test_pooling_rounds_down_where_that_is_written(pool: str) -> None:
+    settings = f"pool: {pool} kernel_size: 2 stride: 2 round_mode: FLOOR"
+    tops, grads = run(f'type: "Pooling" pooling_param {{ {settings} }}', np.arange(25.0).reshape(1, 1, 5, 5))
+    assert tops[0].shape == (1, 1, 2, 2)
+    assert not grads[0][:, :, 4].any()
+
+
 def test_pooling_rounds_up() -> None:
     tops, _ = run('type: "Pooling" pooling_param { kernel_size: 2 stride: 2 }', np.arange(25.0).reshape(1, 1, 5, 5))
     assert tops[0].shape == (1, 1, 3, 3)

@@ -165,8 +165,10 @@ class GlobalPool(Pool):
 class StochasticPool(Pool):
     """A value of the window, drawn in proportion to its size; a test takes their expected value (pooling_layer.cu)."""
 
-    def __init__(self, kernel: Pair, stride: Pair, pad: Pair, draw: Generator, trains: bool) -> None:
-        super().__init__(False, kernel, stride, pad)
+    def __init__(
+        self, kernel: Pair, stride: Pair, pad: Pair, round_down: bool, draw: Generator, trains: bool
+    ) -> None:
+        super().__init__(False, kernel, stride, pad, round_down)
         self.draw, self.trains = draw, trains
         self.chosen: Array | None = None
 
@@ -221,7 +223,7 @@ def _pool(layer: Layer, sides: Sequence[int], draw: Generator) -> Pool:
     param = layer.message["pooling_param"]
     largest, is_drawn = param["pool"] in ("MAX", 0), param["pool"] in ("STOCHASTIC", 2)
     if param["global_pooling"] and is_drawn:
-        return StochasticPool((sides[0], sides[1]), (1, 1), (0, 0), draw, layer.phase == "TRAIN")
+        return StochasticPool((sides[0], sides[1]), (1, 1), (0, 0), False, draw, layer.phase == "TRAIN")
     if param["global_pooling"]:
         return GlobalPool(largest, (sides[0], sides[1]), (1, 1), (0, 0))
 
@@ -233,9 +235,9 @@ def _pool(layer: Layer, sides: Sequence[int], draw: Generator) -> Pool:
     # kernel_size counts where it is written, stride and pad where stride_h and pad_h are not: PoolingLayer::LayerSetUp.
     kernel = (param["kernel_size"],) * 2 if "kernel_size" in param.entries else (param["kernel_h"], param["kernel_w"])
     stride, pad = pair("stride", 1), pair("pad", 0)
-    if is_drawn:
-        return StochasticPool(kernel, stride, pad, draw, layer.phase == "TRAIN")
     round_down = param.get("round_mode", "CEIL") == "FLOOR" or param.get("ceil_mode", True) is False
+    if is_drawn:
+        return StochasticPool(kernel, stride, pad, round_down, draw, layer.phase == "TRAIN")
     whole = kernel == tuple(sides) and pad == (0, 0)
     return (GlobalPool if whole else Pool)(largest, kernel, stride, pad, round_down)
 
