@@ -455,11 +455,15 @@ class Stability(NamedTuple):
 def stability(
     solver: str, *, settings: Settings = DEFAULT, texts: Mapping[str, Text] = NO_TEXTS, proto: str | None = None
 ) -> Stability:
-    """Predict from the files alone what becomes of the training of the solver at a path. Raises InputError.
+    """Predict from the files alone what becomes of the training of the solver at a path.
+
+    Raises InputError, also if its training net cannot be read.
 
     `texts` are texts by path that replace those on disk, or files that are not there.
     """
-    return _stability_of(_session(settings, proto).prediction(solver, _bytes_of(texts)))
+    session = _session(settings, proto)
+    opened = session.training(solver, _bytes_of(texts))
+    return _stability_of(session.prediction(opened, session.refusals(opened)))
 
 
 def stability_of_job(job: Job) -> Stability:

@@ -114,6 +114,8 @@ def log(path: str, solver_path: str | None, fix: bool, diff: bool, **options: An
     if path == "-" and exports:
         raise UsageError("exports read the log twice: pass a file instead of standard input")
     job, files = session.job(solver_path) if solver_path else (None, None)
+    for problem in session.missing(job) if job is not None else ():
+        complain(f"{problem.line}, so the log is read without it")
     stopped: list[Sign] = []
     runs = _follow(session, path, options["stop_on"], stopped) if options["follow"] else session.read_log(path)
     for form, target in exports:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from ..api import Session
-from ..moments.shapes import describe
-from ..proto.spelling import nearest_name
 from ..report.net_formats import NET_FORMATS, render_nets
 from ..settings.in_force import CommandLine
-from ..source.errors import InputError
-from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_fitted, print_text, terminal_width
+from .console import EXIT_CLEAN, EXIT_FINDINGS, print_fitted, print_text, terminal_width
 from .from_options import texts_of
 from .help_groups import GroupedCommand
+from .opened_nets import InputShapes, check_input_shapes
 from .option_types import FILE, config_options, dialect_option, input_shape_option, output_format_option, proto_option
-
-if TYPE_CHECKING:
-    from ..net.job import NetInPhase
-
-InputShapes = tuple[tuple[str, tuple[int, ...]], ...]
 
 
 @click.command(cls=GroupedCommand, short_help="Print a net as Caffe builds it: shapes, parameters, multiply-adds.")
@@ -58,25 +49,9 @@ def net(
     """
     session = Session(CommandLine(config=config, isolated=isolated, dialect=dialect, input_shape=input_shape), proto)
     opened = session.nets(path, texts_of(path), phase=phase.upper() if phase else None, level=level, stages=stages)
-    _check_input_shapes(input_shape, opened.nets)
+    check_input_shapes(opened, input_shape)
     print_text(render_nets(output_format, opened.nets, splits=splits, width=terminal_width()))
     problems = opened.problems()
     for problem in problems:
         print_fitted(f"{problem.line}\n", to_stderr=True)
     return EXIT_FINDINGS if problems else EXIT_CLEAN
-
-
-def _check_input_shapes(input_shapes: InputShapes, built: list[NetInPhase]) -> None:
-    """Check that data layers have these tops, and report shapes that the file overrides. Raises InputError."""
-    tops = {blob.name: blob for each in built for layer in each.net.layers if not layer.bottoms for blob in layer.tops}
-    for top, dims in input_shapes:
-        if top == "*":
-            continue
-        if top not in tops:
-            nearest = nearest_name(top, list(tops))
-            known = f"did you mean '{nearest}'?" if nearest else f"known tops: {', '.join(tops) or 'none'}"
-            raise InputError(f"--input-shape: no data layer has a top '{top}'; {known}")
-        shape = tops[top].shape
-        if shape is None or len(shape) != len(dims) or any(a not in (b, 0) for a, b in zip(dims, shape, strict=True)):
-            shown = describe(tuple(dims))
-            complain(f"--input-shape: '{top}' is {describe(shape)}: the file takes precedence over {shown}")

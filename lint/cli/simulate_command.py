@@ -11,7 +11,8 @@ from ..api import Session
 from ..settings.in_force import CommandLine
 from .console import EXIT_CLEAN, EXIT_FINDINGS, complain, print_fitted, print_text, write_output
 from .help_groups import GroupedCommand
-from .option_types import FILE, Seconds, check_weights, output_format_option, training_options
+from .opened_nets import open_training
+from .option_types import FILE, Seconds, check_weights, output_format_option, proto_option, training_options
 from .progress import draw_bar
 
 _THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
@@ -43,6 +44,7 @@ _THOROUGH_STEPS, _STEPS, _BATCH = 50, 25, 8
 @output_format_option(["text", "json", "log"], "text")
 @click.option("--log-output", type=FILE, metavar="FILE", help="Write the log to this file, in Caffe's format.")
 @training_options
+@proto_option
 def simulate(
     path: str,
     steps: int | None,
@@ -53,19 +55,27 @@ def simulate(
     budget: float,
     output_format: str,
     log_output: str | None,
+    proto: str | None,
     **options: Any,
 ) -> int:
     """Train for a few steps, without Caffe, a GPU or data, and print what becomes of the training.
 
     Data of the shapes, ranges and classes that the files and facts imply are made up. Values and gradients are computed as by
     Caffe's CPU code, so that `caffe-lint log` explains the log of the simulation (--output-format log) like any other. What cannot
-    be simulated is named. The same files give the same answer. The exit status is 1 if the training fails. Needs numpy.
+    be simulated is named. The same files give the same answer. The exit status is 1 if the training fails, or if Caffe refuses the
+    solver or its nets: these errors go to standard error, one per line, and nothing is simulated. Needs numpy.
     """
     check_weights(options["from_scratch"], options["weights"])
     from ..report.simulation_text import as_json, as_text  # keeps json out of the start
+    from ..source.output import require_output  # keeps what writes files out of the start
 
-    found, plan, log = Session(CommandLine(**options)).simulation(
-        path,
+    session = Session(CommandLine(**options), proto)
+    opened, refusals = open_training(session, path, options["input_shape"])
+    if log_output is not None:
+        require_output(log_output)  # before all the work
+    found, plan, log = session.simulation(
+        opened,
+        refusals,
         steps=steps or (_THOROUGH_STEPS if thorough else _STEPS),
         batch=batch if batch is not None or thorough else _BATCH,
         data=data or ("real" if thorough else "made"),
@@ -73,8 +83,6 @@ def simulate(
         budget=budget,
         progress=partial(draw_bar, "steps"),
     )
-    if log_output is not None and log:
-        write_output(log_output, log.encode("utf-8", "surrogateescape"))
     if output_format == "log" and log:
         print_text(log)
     elif output_format == "log":
@@ -83,4 +91,7 @@ def simulate(
         print_text(as_json(found, plan))
     else:
         print_fitted(as_text(found, plan))
-    return EXIT_FINDINGS if found.word in ("diverges", "stalls", "depends on the seed") else EXIT_CLEAN
+    if log_output is not None and log:
+        write_output(log_output, log.encode("utf-8", "surrogateescape"))
+    fails = found.word in ("diverges", "stalls", "depends on the seed")
+    return EXIT_FINDINGS if refusals or fails else EXIT_CLEAN

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..net.job import Job
 
 # The errors in solvers at which Caffe stops with a message; the others ruin the training.
-_REFUSED_SOLVERS = frozenset("S101 S102 S103 S104 S108 S111 S121 S123 S131 S132 S134 S137".split())
+REFUSED_SOLVERS = frozenset("S101 S102 S103 S104 S108 S111 S121 S123 S131 S132 S134 S137".split())
 _HOW_SURELY = {"high": "will", "medium": "will probably", "low": "may"}
 
 
@@ -46,6 +46,11 @@ def verdict_on(
 def importance(finding: Finding) -> tuple[int, int]:
     """What findings are sorted by for people: the most severe first, and of these the most certain."""
     return -SEVERITIES.index(finding.severity), -CONFIDENCES.index(finding.confidence)
+
+
+def is_refusal(finding: Finding) -> bool:
+    """Whether a finding is an error at which Caffe stops with a message before it trains."""
+    return finding.severity == "error" and (finding.code.startswith("E") or finding.code in REFUSED_SOLVERS)
 
 
 def counts(finding: Finding) -> bool:
@@ -110,7 +115,7 @@ def _sentence(path: str, findings: Sequence[Finding], job: Job | None, recorded:
 def _failure(finding: Finding, *, is_solver: bool) -> str:
     """What an error leads to."""
     surely = _HOW_SURELY[finding.confidence]
-    if finding.code.startswith("E") or finding.code in _REFUSED_SOLVERS:
+    if is_refusal(finding):
         return f"Caffe {surely} refuse this {'solver' if is_solver else 'net'}"
     if finding.code == "N101":
         return f"Caffe {surely} crash or hang without a message"

@@ -7,9 +7,11 @@ in them; the functions of `caffe_lint.api` turn them into frozen ones.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ..net.phases import TRAIN
 from ..proto.named_tuple import NamedTuple
 from ..proto.schema import Schema, caffe_schema
 from ..settings.in_force import CommandLine
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from .data_check import DataChecked, Reports
     from .diagnosis import Judged
     from .log_fixing import LogRepair
-    from .opening import Opened
+    from .opening import Opened, Problem
     from .units import UnitResult
     from .writing import Written
 
@@ -151,7 +153,16 @@ class Session:
                 files.results = self.keeping.folder()
             return (run or self.run)(work, files)
 
-        return check_paths(paths, files, self.settings, running)
+        checked = check_paths(paths, files, self.settings, running)
+        checked.notes.extend(self._without_effect(checked))
+        return checked
+
+    def _without_effect(self, checked: Checked) -> Iterator[str]:
+        """Yield a sentence for each input shape of the command line whose top stands in no file of a check."""
+        for top, _ in self.asked.input_shape:
+            named = re.compile(rb"[\"']%s[\"']" % re.escape(top.encode("utf-8", "surrogateescape")))
+            if top != "*" and checked.units and not any(map(named.search, checked.texts.values())):
+                yield f"--input-shape: no file of this check names '{top}'"
 
     def run(
         self,
@@ -266,6 +277,12 @@ class Session:
         settings = self.settings.of(path)
         return nets_for(files, settings).job(SolverFile(file, settings.caffe_version), None), files
 
+    def missing(self, job: Job) -> list[Problem]:
+        """Return what is said of each net of a solver that cannot be read, and where."""
+        from .opening import missing_nets  # with the readers of nets: not for every call
+
+        return list(missing_nets(job))
+
     def nets(
         self,
         path: str,
@@ -308,15 +325,32 @@ class Session:
 
         return schedule_of(path, self.open_solver(path, texts)[0].message, iterations)
 
-    def prediction(self, path: str, texts: Texts = NO_TEXTS) -> Prediction:
-        """Return what is predicted of the training of a solver."""
-        from ..stability.advice.prediction import prediction_of  # keeps the signal models out of the start
+    def training(self, path: str, texts: Texts = NO_TEXTS) -> Opened:
+        """Return a solver with its training net. Raises Unreadable if it has none that can be read."""
+        from .opening import require_nets  # with the readers of nets: not for checks
 
-        return prediction_of(self.job(path, texts)[0])
+        _, files = self.open_solver(path, texts)
+        return require_nets(self.nets_among(path, files, phase=TRAIN), TRAIN)
+
+    def refusals(self, opened: Opened) -> list[Finding]:
+        """Return the errors at which Caffe refuses a solver or its nets, by the settings of their paths."""
+        from .refusals import refusals_of  # with the rules: not for the start
+
+        return refusals_of(opened)
+
+    def prediction(self, opened: Opened, refusals: list[Finding]) -> Prediction:
+        """Return what is predicted of the training of a solver, of which those are the refusals."""
+        from ..stability.advice.prediction import Prediction, prediction_of  # keeps the signal models out of the start
+        from .refusals import cannot_start  # as above
+
+        assert opened.job is not None
+        why = cannot_start(opened, refusals)
+        return prediction_of(opened.job) if why is None else Prediction(why)
 
     def simulation(
         self,
-        path: str,
+        opened: Opened,
+        refusals: list[Finding],
         *,
         steps: int,
         batch: int | None,
@@ -325,7 +359,10 @@ class Session:
         budget: float,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Simulation:
-        """Train the net of a solver for some steps, with `made` or `real` data: see `simulation.simulating.Plan`. Needs numpy."""
+        """Train the net of a solver for some steps, with `made` or `real` data: see `simulation.simulating.Plan`. Needs numpy.
+
+        Nothing is run if there are `refusals`.
+        """
         from .. import simulation  # noqa: F401  # says how many threads numpy may use, before it is loaded
         from ..data.libraries import library  # with what loads numpy: not for the start
         from ..data.locations import base_folder  # as above
@@ -333,12 +370,17 @@ class Session:
 
         library("numpy", "simulating a training")
         from ..simulation.caffe_log import caffe_log  # loads numpy
+        from ..simulation.outcome import unknown  # as above
         from ..simulation.simulating import Plan, simulate  # as above
+        from .refusals import cannot_start  # with the rules: not for the start
 
-        job, _ = self.job(path)
+        job, path = opened.job, opened.file.path
+        assert job is not None
         layers = job.train.net.layers if job.train is not None else ()
         base = base_folder([source for layer in layers if (source := source_of(layer))], path)
         plan = Plan(steps=steps, batch=batch, data=data, seeds=seeds, budget=budget, base=base)
+        if (why := cannot_start(opened, refusals)) is not None:
+            return Simulation(unknown(why), plan, "")
         outcome = simulate(job, plan, progress)
         return Simulation(outcome, plan, caffe_log(job, outcome.courses[0]) if outcome.courses else "")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from ...engine.diagnosis import judge
 from ...engine.files_in_memory import Files
+from ...engine.job_verdicts import is_refusal
 from ...engine.opening import missing_nets
 from ...engine.running import Kept, keeping
 from ...engine.session import Session
@@ -142,7 +143,7 @@ def content_of(
     with_solver = (
         [f"Judged with the solver {job.solver.file.path}."] if job is not None and job.solver.file.path != path else []
     )
-    prediction = _prediction(job)
+    prediction = _prediction(job, any(map(is_refusal, result.findings)))
     findings = _in_order(result.findings)
     texts = {name: b"" if own.is_outside(name) else source for name, source in result.sources.items()}
     missing = [problem.message for problem in missing_nets(job)] if job is not None else []
@@ -264,8 +265,9 @@ def _by_layer(built: NetInPhase, findings: Sequence[Finding]) -> dict[int, list[
 # -- the solver ---------------------------------------------------------------------------------------------
 
 
-def _prediction(job: Job | None) -> Prediction | None:
-    if job is None or job.train is None:
+def _prediction(job: Job | None, is_refused: bool) -> Prediction | None:
+    """What is predicted of a job, if Caffe does not refuse it: the findings say that."""
+    if job is None or job.train is None or is_refused:
         return None
     from ...stability.advice.prediction import prediction_of  # keeps the signal models out of a page without a solver
 
