@@ -209,6 +209,8 @@ def test_a_convolution_of_one_pixel_adds_nothing() -> None:
     [
         ("kernel_size: 2 stride: 3", ["N705"]),
         ("kernel_h: 2 kernel_w: 2 stride_h: 2 stride_w: 4", ["N705"]),
+        ("kernel_size: 2 stride_h: 3 stride_w: 2", ["N705"]),
+        ("kernel_size: 2 kernel_h: 1 stride: 3", ["N705"]),
         ("kernel_size: 2 stride: 2", []),
         ("kernel_size: 1 stride: 2", []),
         ("global_pooling: true", []),

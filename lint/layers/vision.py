@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, UNMODELLED, Count
-from ..moments.shapes import Dims, Shape, axis_index, count, describe, shapes_differ, truncated
+from ..moments.shapes import Dims, Shape, count, describe, shapes_differ
 from ..proto.binder import Message
-from ..source.wording import counted
 from . import value_ranges
-from .record import layer_type, missing_axis, number_of, one_or, wrong_axes
+from .record import layer_type, wrong_axes
+from .sliding_windows import Window, convolution_sizes, pooling_window, window_of
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -18,107 +19,12 @@ if TYPE_CHECKING:
 # -- Convolution and its variants: base_conv_layer.cpp, conv_layer.cpp, deconv_layer.cpp ----------------------
 
 
-class Geometry:
-    """The kernel, stride, pad and dilation of a convolution along the spatial axes, each None if wrong or unknown.
-
-    Source: BaseConvolutionLayer::LayerSetUp.
-    """
-
-    __slots__ = ("axes", "axis", "dilation", "kernel", "layer", "pad", "param", "stride")
-
-    def __init__(self, layer: Layer, param: Message, shape: Shape) -> None:
-        self.layer = layer
-        self.param = param
-        self.axis: int | None = 1
-        self.axes: int | None = None
-        if shape is not None:
-            written = param.entries["axis"][0][0] if "axis" in param.entries else 1
-            self.axis = axis_index(written, len(shape))
-            if self.axis is None:
-                layer.fail("axis", missing_axis(layer, written), "convolution_param.axis", "blob.hpp:122")
-            else:
-                self.axes = len(shape) - self.axis - 1
-        self.kernel = self.sizes_of("kernel_size", "kernel", None)
-        self.stride = self.sizes_of("stride", "stride", 1)
-        self.pad = self.sizes_of("pad", "pad", 0)
-        self.dilation = self.sizes_of("dilation", "", 1)
-        if self.kernel is not None and 0 in self.kernel:
-            text = f"kernel sizes must be greater than 0, not {describe(tuple(self.kernel))}"
-            layer.fail("kernel-zero", text, self.path("kernel"), "base_conv_layer.cpp:45")
-            self.kernel = None
-        if self.stride is not None and 0 in self.stride:
-            text = f"strides must be greater than 0, not {describe(tuple(self.stride))}"
-            how = "fatal" if "stride" in param.entries else "crash"
-            layer.fail("stride-zero", text, self.path("stride"), "base_conv_layer.cpp", how=how)
-            self.stride = None
-
-    def sizes_of(self, name: str, stem: str, otherwise: int | None) -> Sequence[int] | None:
-        """One of kernel_size, stride, pad, dilation for each spatial axis; `stem` is that of _h and _w."""
-        entries = self.param.entries
-        written = entries.get(name)
-        axes = self.axes
-        fail = self.layer.fail
-        if stem and (f"{stem}_h" in entries or f"{stem}_w" in entries):
-            path = f"convolution_param.{stem}_h" if f"{stem}_h" in entries else f"convolution_param.{stem}_w"
-            if axes is not None and axes != 2:
-                text = f"{stem}_h and {stem}_w need 2 spatial axes, not {axes}"
-                fail("kernel-axes", text, path, "base_conv_layer.cpp")
-                return None
-            if written:
-                text = f"both {name} and {stem}_h or {stem}_w are set"
-                fail("kernel-twice", text, path, "base_conv_layer.cpp")
-                return None
-            return self.param[f"{stem}_h"], self.param[f"{stem}_w"]
-        if not written:
-            if otherwise is not None:
-                return None if axes is None else (otherwise,) * axes
-            if axes != 0:
-                fail("kernel-missing", "kernel_size is not set", self.path("kernel"), "base_conv_layer.cpp:35")
-            return None
-        if axes is None:
-            return None
-        if len(written) == 1:
-            return (written[0][0],) * axes
-        if len(written) != axes:
-            text = f"{number_of(len(written), name)} for {counted(axes, 'spatial axis', 'spatial axes')}; expected {one_or(axes)}"
-            fail("kernel-count", text, f"convolution_param.{name}[0]", "base_conv_layer.cpp:35")
-            return None
-        return [entry[0] for entry in written]
-
-    def path(self, stem: str) -> str:
-        """The path of the field that sets a size."""
-        for name in (f"{stem}_size", stem, f"{stem}_h", f"{stem}_w"):
-            if name in self.param.entries:
-                return f"convolution_param.{name}"
-        return f"convolution_param.{stem if stem != 'kernel' else 'kernel_size'}"
-
-    def top_sizes(self, shape: Dims, transposed: bool = False) -> Dims | None:
-        """The spatial dimensions of the output."""
-        if self.axis is None or self.axes is None:
-            return None
-        kernel, stride, pad, dilation = self.kernel, self.stride, self.pad, self.dilation
-        if kernel is None or stride is None or pad is None or dilation is None:
-            return (None,) * self.axes
-        sizes: list[int | None] = []
-        for i, size in enumerate(shape[self.axis + 1 :]):
-            if size is None:
-                sizes.append(None)
-                continue
-            extent = dilation[i] * (kernel[i] - 1) + 1
-            if transposed:
-                sizes.append(stride[i] * (size - 1) + extent - 2 * pad[i])
-            else:
-                room = size + 2 * pad[i] - extent
-                sizes.append((room // stride[i] if room >= 0 else truncated(room, stride[i])) + 1)
-        return tuple(sizes)
-
-
 def _convolution(layer: Layer, transposed: bool) -> Sequence[Shape]:
     param = layer.message["convolution_param"]
     entries = param.entries
     shape = layer.bottoms[0].shape
-    geometry = Geometry(layer, param, shape)
-    axis = geometry.axis
+    sizes = convolution_sizes(layer, shape, layer.fail)
+    axis = sizes.axis
     outputs = num_output(layer, param, "convolution_param", "base_conv_layer.cpp:119")
     channels = shape[axis] if shape is not None and axis is not None else None
     group: int | None = entries["group"][0][0] if "group" in entries else 1
@@ -134,12 +40,10 @@ def _convolution(layer: Layer, transposed: bool) -> Sequence[Shape]:
             text = f"num_output {outputs} is not divisible by {group} groups"
             layer.fail("group", text, "convolution_param.group", "base_conv_layer.cpp")
     if "engine" in entries:
-        _engine(layer, param["engine"], geometry.dilation)
-    kernel: Dims | None = None
-    if geometry.kernel is not None:
-        kernel = tuple(geometry.kernel)
-    elif geometry.axes is not None:
-        kernel = (None,) * geometry.axes
+        _engine(layer, param["engine"], sizes.dilation)
+    kernel: Dims | None = sizes.kernel
+    if kernel is None and sizes.axes is not None:
+        kernel = (None,) * sizes.axes
     first, second = (channels, outputs) if transposed else (outputs, channels)
     part = second // group if second is not None and group else None
     layer.add_param("weight", None if kernel is None else (first, part, *kernel), param, "weight_filler")
@@ -151,12 +55,18 @@ def _convolution(layer: Layer, transposed: bool) -> Sequence[Shape]:
             layer.fail("bottom-shapes", text, f"bottom[{i}]", "base_conv_layer.cpp")
     if shape is None or axis is None:
         return ()
-    sizes = geometry.top_sizes(shape, transposed)
-    if sizes is None:
-        return ()
-    top = without_negative(layer, (*shape[:axis], outputs, *sizes), geometry.kernel)
+    sides = _top_sides(sizes.window, shape[axis + 1 :], transposed)
+    top = without_negative(layer, (*shape[:axis], outputs, *sides), sizes.kernel)
     empty_top(layer, top, shape)
     return (top,) * len(layer.bottoms)
+
+
+def _top_sides(window: Window | None, sides: Dims, transposed: bool = False) -> Dims:
+    """The spatial dimensions of the output."""
+    if window is None or window.is_whole:
+        return (None if window is None else 1,) * len(sides)
+    size = window.side if transposed else window.number
+    return tuple(None if side is None else size(axis, side) for axis, side in enumerate(sides))
 
 
 def num_output(layer: Layer, param: Message, path: str, at: str) -> int | None:
@@ -220,15 +130,16 @@ def _deconvolution_multiply_adds(layer: Layer) -> int | None:
 
 
 def _deconvolution_growth(layer: Layer) -> float | None:
-    param = layer.message["convolution_param"]
-    strides = param["stride"] or [param.get("stride_h", 1), param.get("stride_w", 1)]
-    shape = layer.bottoms[0].shape
+    window, shape = window_of(layer), layer.bottoms[0].shape
     channels = shape[1] if shape is not None and len(shape) > 1 else None
-    return strides[0] * strides[-1] * param["num_output"] / channels if channels else None
+    if window is None or not channels:
+        return None
+    return float(math.prod(window.stride) * layer.message["convolution_param"]["num_output"] / channels)
 
 
 _WEIGHTED: dict[str, Any] = {
-    "settings": "convolution_param", "weighted_sum": True, "slides": True, "value_range": value_ranges.weighted,
+    "settings": "convolution_param", "signal": "linear.Convolution", "weighted_sum": True, "slides": True,
+    "value_range": value_ranges.weighted,
 }  # fmt: skip
 _EACH: dict[str, Any] = {
     **_WEIGHTED, "in_place": IN_PLACE_WRONG_VALUES, "bottoms": (1, None), "tops": (1, None), "same_count": True,
@@ -238,7 +149,6 @@ _EACH: dict[str, Any] = {
 @layer_type(
     "Convolution",
     "conv_layer.cpp",
-    signal="linear.Convolution",
     simulate="convolution.Convolution",
     reads=("convolution_param",),
     multiply_adds=_convolution_multiply_adds,
@@ -252,7 +162,6 @@ def convolution(layer: Layer) -> Sequence[Shape]:
 @layer_type(
     "Deconvolution",
     "deconv_layer.cpp",
-    signal="linear.Convolution",
     simulate="convolution.Deconvolution",
     reads=("convolution_param",),
     upsampling=True,
@@ -266,7 +175,7 @@ def deconvolution(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "DepthwiseConvolution", "depthwise_conv_layer.cpp", signal="linear.Convolution", simulate="convolution.Convolution",
+    "DepthwiseConvolution", "depthwise_conv_layer.cpp", simulate="convolution.Convolution",
     multiply_adds=_convolution_multiply_adds, **_EACH,
 )
 def depthwise_convolution(layer: Layer) -> Sequence[Shape]:
@@ -275,7 +184,7 @@ def depthwise_convolution(layer: Layer) -> Sequence[Shape]:
 
 
 @layer_type(
-    "ConvolutionDepthwise", "conv_dw_layer.cpp", signal="linear.Convolution", simulate="convolution.DepthwiseConvolution",
+    "ConvolutionDepthwise", "conv_dw_layer.cpp", simulate="convolution.DepthwiseConvolution",
     multiply_adds=_convolution_multiply_adds, **_WEIGHTED,
 )
 def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
@@ -285,13 +194,14 @@ def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
     if shape is not None and len(shape) != 4:
         shape = None
     channels = shape[1] if shape is not None else None
-    geometry = Geometry(layer, param, shape)
-    kernel: Dims = tuple(geometry.kernel) if geometry.kernel is not None else (None, None)
+    sizes = convolution_sizes(layer, shape, layer.fail)
+    kernel = (None, None) if sizes.kernel is None else sizes.kernel
     layer.add_param("weight", (channels, 1, *kernel), param, "weight_filler")
     if param["bias_term"]:
         layer.add_param("bias", (channels,), param, "bias_filler")
-    sizes = geometry.top_sizes(shape) if shape is not None else None
-    return () if shape is None or sizes is None else ((shape[0], channels, *sizes),)
+    if shape is None or sizes.axis is None:
+        return ()
+    return ((shape[0], channels, *_top_sides(sizes.window, shape[sizes.axis + 1 :])),)
 
 
 @layer_type(
@@ -301,25 +211,18 @@ def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
 def im2col(layer: Layer) -> Sequence[Shape]:
     """The windows of a convolution, as channels."""
     shape = layer.bottoms[0].shape
-    geometry = Geometry(layer, layer.message["convolution_param"], shape)
-    if geometry.axes == 0:
+    sizes = convolution_sizes(layer, shape, layer.fail)
+    axis = sizes.axis
+    if sizes.axes == 0:
         layer.fail("axes", f"{layer.shown()} has no spatial axes", "bottom")
         return ()
-    if shape is None or geometry.axis is None:
+    if shape is None or axis is None:
         return ()
-    sizes = geometry.top_sizes(shape)
-    if sizes is None:
-        return ()
-    channels = shape[geometry.axis] if geometry.kernel is not None else None
-    if channels is not None and geometry.kernel is not None:
-        for size in geometry.kernel:
-            channels *= size
-    return ((*shape[: geometry.axis], channels, *sizes),)
+    channels = count((shape[axis], *sizes.kernel)) if sizes.kernel is not None else None
+    return ((*shape[:axis], channels, *_top_sides(sizes.window, shape[axis + 1 :])),)
 
 
 # -- Pooling: pooling_layer.cpp --------------------------------------------------------------------------
-
-Pair = tuple[int, int]
 
 
 def _pooling_counts(layer: Layer) -> tuple[Count, Count]:
@@ -351,7 +254,7 @@ def pooling(layer: Layer) -> Sequence[Shape]:
     """The maximum or mean of each window; the second top holds the indices of the maxima."""
     param = layer.message["pooling_param"]
     shape = layer.bottoms[0].shape
-    window = _pooling_window(layer, param)
+    window = pooling_window(layer, shape, layer.fail)
     if param["pool"] == "STOCHASTIC":
         needs_gpu(layer, "stochastic pooling", "pooling_param.pool", ":235")
     if shape is None:
@@ -360,107 +263,9 @@ def pooling(layer: Layer) -> Sequence[Shape]:
         if layer.context.dialect != "opencl":  # which pools along any number of axes
             layer.fail("axes", wrong_axes(layer, "4"), "bottom", ":82")
         return ()
-    if param["global_pooling"]:
-        top: Dims = (*shape[:2], 1, 1)
-    elif window is None:
-        top = (*shape[:2], None, None)
-    else:
-        top = without_negative(layer, (*shape[:2], *_pooled_sizes(layer, param, window, shape)), window[0])
+    top = without_negative(layer, (*shape[:2], *_top_sides(window, shape[2:])), window.kernel if window is not None else None)
     empty_top(layer, top, shape)
     return (top,) * len(layer.tops)
-
-
-def _pooling_window(layer: Layer, param: Message) -> tuple[Pair, Pair, Pair] | None:
-    """Kernel, pad and stride as height and width, None if they are wrong or with global pooling."""
-    entries = param.entries
-    whole = param["global_pooling"]
-    kernel_h, kernel_w, size = "kernel_h" in entries, "kernel_w" in entries, "kernel_size" in entries
-    path = _written(param, "kernel")
-    if whole:
-        if size or kernel_h or kernel_w:
-            layer.fail("pooling-kernel", "kernel sizes are not allowed with global_pooling", path, ":18")
-    elif size and kernel_h and kernel_w:
-        layer.fail("pooling-kernel", "both kernel_size and kernel_h and kernel_w are set", path, ":22")
-        return None
-    elif not size and not (kernel_h and kernel_w):
-        layer.fail("pooling-kernel", "kernel_size is not set", path)
-        return None
-    pad = _pair(layer, param, "pad", 0)
-    stride = _pair(layer, param, "stride", 1)
-    if whole:
-        for name, pair, neutral in (("pad", pad, (0, 0)), ("stride", stride, (1, 1))):
-            if pair is not None and pair != neutral:
-                text = f"{name} must be {neutral[0]} with global_pooling"
-                layer.fail("pooling-global", text, _written(param, name), ":65")
-        return None
-    kernel = (param["kernel_size"],) * 2 if size else (param["kernel_h"], param["kernel_w"])
-    if 0 in kernel:
-        layer.fail("kernel-zero", "kernel sizes must be greater than 0", path)
-        return None
-    if pad is None or stride is None:
-        return None
-    if pad != (0, 0):
-        if param["pool"] not in ("MAX", "AVE"):
-            text = f"pad works with MAX and AVE pooling only, not with {param['pool']}"
-            layer.fail("pooling-pad", text, _written(param, "pad"))
-        if pad[0] >= kernel[0] or pad[1] >= kernel[1]:
-            text = f"pad {describe(pad)} must be smaller than the kernel, {describe(kernel)}"
-            layer.fail("pooling-pad", text, _written(param, "pad"), ":74")
-            return None
-    return kernel, pad, stride
-
-
-def _pair(layer: Layer, param: Message, stem: str, otherwise: int) -> Pair | None:
-    entries = param.entries
-    both, height, width = stem in entries, f"{stem}_h" in entries, f"{stem}_w" in entries
-    if not height and not width:
-        value = entries[stem][0][0] if both else otherwise
-        return value, value
-    if both or not (height and width):
-        both_set = f"both {stem} and {stem}_h or {stem}_w are set"
-        text = both_set if both else f"only one of {stem}_h and {stem}_w is set"
-        layer.fail("pooling-pair", text, _written(param, stem))
-        return None
-    return param[f"{stem}_h"], param[f"{stem}_w"]
-
-
-def _written(param: Message, stem: str) -> str:
-    for name in (stem, f"{stem}_size", f"{stem}_h", f"{stem}_w"):
-        if name in param.entries:
-            return f"pooling_param.{name}"
-    return f"pooling_param.{stem if stem != 'kernel' else 'kernel_size'}"
-
-
-def _pooled_sizes(layer: Layer, param: Message, window: tuple[Pair, Pair, Pair], shape: Dims) -> Dims:
-    kernel, pad, stride = window
-    round_down = _rounds_down(param)
-    if 0 in stride:
-        layer.fail("stride-zero", "strides must be greater than 0", _written(param, "stride"), "blob.cpp:32")
-        return (None, None)
-    sizes: list[int | None] = []
-    for i, size in enumerate(shape[2:]):
-        if size is None:
-            sizes.append(None)
-            continue
-        room = size + 2 * pad[i] - kernel[i]
-        pooled: int | None = (room // stride[i] if round_down else -(-room // stride[i])) + 1
-        if pad != (0, 0) and pooled is not None:
-            if (pooled - 1) * stride[i] >= size + pad[i]:
-                pooled -= 1
-            if (pooled - 1) * stride[i] >= size + pad[i]:
-                text = f"the last window starts outside {layer.shown()}"
-                layer.fail("pooling-outside", text, _written(param, "pad"))
-                pooled = None
-        sizes.append(pooled)
-    return tuple(sizes)
-
-
-def _rounds_down(param: Message) -> bool:
-    """Whether sizes are rounded down: by BVLC's `round_mode`, or `ceil_mode` in forks that have it."""
-    entries = param.entries
-    if "round_mode" in entries:
-        return bool(entries["round_mode"][0][0] == "FLOOR")
-    return "ceil_mode" in entries and entries["ceil_mode"][0][0] is False
 
 
 @layer_type("SPP", "spp_layer.cpp", signal="pooling.SPP", simulate="windows.SPP", reads=("spp_param",), keeps_range=True)

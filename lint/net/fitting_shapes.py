@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from ..layers.record import same_shape
+from ..layers.sliding_windows import window_of
 from ..moments.graph import Blob, Layer, NetContext, NetProblem
 from ..moments.layer_type import REGRESSION
 from ..moments.shapes import Shape, count, differ
@@ -201,13 +202,8 @@ def _rounding(one: Blob, other: Blob, axis: int) -> str:
 
 def _is_rounded_up(layer: Layer, before: int, after: int, axis: int) -> bool:
     """Whether the windows of a Pooling reach over the end of its bottom."""
-    param = layer.message["pooling_param"]
-    letter = "h" if axis == 2 else "w"
-    kernel, stride, pad = (
-        param[f"{stem}_{letter}"] if f"{stem}_{letter}" in param else param[name]
-        for stem, name in (("kernel", "kernel_size"), ("stride", "stride"), ("pad", "pad"))
-    )
-    return not param["global_pooling"] and (after - 1) * stride + kernel > before + 2 * pad
+    window = window_of(layer)
+    return window is not None and not window.is_whole and window.side(axis - 2, after) > before
 
 
 def _with_producers(blob: Blob) -> list[Layer]:
@@ -300,13 +296,8 @@ def _window_fits(layer: Layer, shapes: Mapping[int, Shape], axis: int) -> bool:
     """Whether the kernel of a Convolution fits into its bottom. Caffe rounds a size below 0 towards 0, and so misses some."""
     if not (layer.traits.slides and layer.traits.weighted_sum) or layer.traits.upsampling:
         return True
-    param, letter = layer.message[layer.traits.settings], "h" if axis == 2 else "w"
-    kernel, pad, dilation = (
-        param.get(f"{stem}_{letter}") or (param[name] or [otherwise])[(axis - 2) % len(param[name] or [0])]
-        for stem, name, otherwise in (("kernel", "kernel_size", 1), ("pad", "pad", 0), ("dilation", "dilation", 1))
-    )
-    side = _side(shapes, layer.bottoms[0], axis)
-    return side is None or side + 2 * pad >= dilation * (kernel - 1) + 1
+    window, side = window_of(layer), _side(shapes, layer.bottoms[0], axis)
+    return window is None or side is None or len(window.kernel) != 2 or side >= window.side(axis - 2, 1)
 
 
 def _is_map(shape: Shape) -> bool:

@@ -66,7 +66,7 @@ def _field_of(layer: Layer, known: Mapping[Blob, Field]) -> Field | None:
 
 def _through(slid: Window, below: Field, *, enlarges: bool) -> Field | None:
     """The field after a window; a transposed convolution with stride s sees one value in s of its kernel."""
-    if not slid.kernel:
+    if slid.is_whole:
         return below._replace(is_whole=True)
     if len(slid.kernel) != 2:
         return None
@@ -74,8 +74,6 @@ def _through(slid: Window, below: Field, *, enlarges: bool) -> Field | None:
     steps: list[Fraction] = []
     axes = ((below.height, below.step_h), (below.width, below.step_w))
     for (size, step), kernel, stride, dilation in zip(axes, slid.kernel, slid.stride, slid.dilation, strict=True):
-        if not stride:
-            return None
         extent = dilation * (kernel - 1) + 1
         seen = -(-extent // stride) if enlarges else extent
         sizes.append(size + (seen - 1) * step)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .net import Net
 
 # Problems of images that are too small for a net, and of losses, which the search for the smallest images does not heed.
-_TOO_SMALL = frozenset({"empty-top", "negative-size", "pooling-outside", "spp-size"})
+_TOO_SMALL = frozenset({"empty-top", "negative-size", "spp-size"})
 _OF_LABELS = frozenset({"label-count", "target-count", "loss-shapes"})
 _OF_LOSSES = _OF_LABELS | {"crop-too-large"}
 _SMALLEST = 3  # pixels: smaller images have no neighbourhoods, so a net for them is no net for images

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..layers.sliding_windows import window_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..moments.graph import Layer, Param
-    from ..proto.binder import Message
     from .net import Net
 
 _MANY = 4  # so many layers with weights make a single one without a filler look forgotten; set by hand
@@ -31,11 +32,11 @@ def starts_at_zero(param: Param) -> bool:
 
 
 def upsamples(layer: Layer) -> bool:
-    """Whether a layer is a Deconvolution with a stride above 1."""
+    """Whether a layer is a Deconvolution with a stride above 1, or with a window that Caffe refuses."""
     if not (layer.traits.weighted_sum and layer.traits.upsampling):
         return False
-    settings: Message = layer.message["convolution_param"]
-    return any(stride > 1 for stride in (*settings["stride"], settings["stride_h"], settings["stride_w"]))
+    window = window_of(layer)
+    return window is None or any(stride > 1 for stride in window.stride)
 
 
 def has_weights_after(layer: Layer) -> bool:

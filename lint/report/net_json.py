@@ -72,7 +72,7 @@ def _layer(row: Row) -> dict[str, Any]:
         "params": [_dims(param.shape) for param in row.params],
         "multiply_adds": row.multiply_adds,
         "memory": total(BYTES * size if size is not None else None for size in sizes),
-        "window": row.window and {name: list(sizes) for name, sizes in row.window._asdict().items()},
+        "window": row.window and {name: list(getattr(row.window, name)) for name in ("kernel", "stride", "pad", "dilation")},
     }
 
 

@@ -97,11 +97,11 @@ def _window(window: Window | None) -> str:
     """Return `3x3 s2 p1`: kernel, stride and pad, without what is usual; `d2` is the dilation."""
     if window is None:
         return ""
-    if not window.kernel:
+    if window.is_whole:
         return "global"
     others = (("s", window.stride, 1), ("p", window.pad, 0), ("d", window.dilation, 1))
     kernel = "x".join(map(str, window.kernel))
-    return " ".join([kernel, *(letter + _sizes(sizes) for letter, sizes, usual in others if set(sizes) != {usual})])
+    return " ".join([kernel, *(letter + _sizes(sizes) for letter, sizes, usual in others if set(sizes) - {usual})])
 
 
 def _sizes(sizes: tuple[int, ...]) -> str:

@@ -26,7 +26,7 @@ KINDS: dict[str, str] = {
         "recurrent-markers recurrent-state recurrent-still"
     ),
     "E206": "axis axes num-axes kernel-axes flatten-axes permute-order too-many-axes",
-    "E207": "empty-top empty-input negative-size blob-too-large pooling-outside spp-size",
+    "E207": "empty-top empty-input negative-size blob-too-large spp-size",
     "E208": (
         "num-output-missing input-dim-missing kernel-missing pooling-kernel batch-size-missing "
         "layer-type-missing python-class-missing num-classes tiles crop-missing source-missing"

@@ -264,13 +264,8 @@ def _cut_image(blob: Blob, part: int, is_halved: bool) -> tuple[int, ...]:
 
 def _covers(layer: Layer) -> bool:
     """Whether a pooling has one window, which covers its whole map."""
-    above = layer.tops[0].shape
-    return (
-        above is not None
-        and len(above) == 4
-        and tuple(above[2:]) == (1, 1)
-        and not layer.message["pooling_param"]["pad"]
-    )
+    above, window = layer.tops[0].shape, window_of(layer)
+    return above is not None and window is not None and tuple(above[2:]) == (1, 1) and not any(window.pad)
 
 
 def _globally_pooled(message: Message) -> Message:
@@ -289,12 +284,12 @@ def _other_window(layer: Layer, shape: Sequence[int | None]) -> tuple[int, ...]:
         return ()
     before = tuple(layer.bottoms[0].shape or ())
     sides = tuple(side or 0 for side in shape[2:])
-    if len(shape) != 4 or len(before) != 4 or min(sides) <= 0:
+    if len(shape) != 4 or len(before) != 4 or len(window.kernel) != 2 or min(sides) <= 0:
         return ()
     if window.kernel == before[2:] and window.kernel != (1, 1):
         return sides if sides != before[2:] else ()
     room = [side + 2 * pad for side, pad in zip(sides, window.pad, strict=True)]
-    extent = [step * (size - 1) + 1 for size, step in zip(window.kernel, window.dilation, strict=True)]
+    extent = [window.extent(axis) for axis in range(2)]
     return tuple(map(min, extent, room)) if any(map(gt, extent, room)) else ()
 
 

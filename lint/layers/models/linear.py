@@ -32,6 +32,7 @@ from ...moments.statistics import (
 )
 from ...moments.weights import Weights, dims
 from ...proto.named_tuple import NamedTuple
+from ..sliding_windows import ONE_VALUE, window_of
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -100,7 +101,7 @@ class Axis(NamedTuple):
 @lru_cache(maxsize=4096)
 def axis_of(size: int, out: int, kernel: int, stride: int, pad: int, dilation: int = 1) -> Axis:
     """How so many windows along an axis read an image of so many pixels."""
-    if pad <= 0 or out <= 0:
+    if out <= 0 or (pad <= 0 and (out - 1) * stride + dilation * (kernel - 1) < size):
         return Axis(1.0, 1.0, 1.0)
     if max(pad, kernel) > _LARGEST_PAD:
         share = size / (size + 2 * pad)
@@ -118,35 +119,21 @@ def axis_of(size: int, out: int, kernel: int, stride: int, pad: int, dilation: i
     return Axis(reading / (out * kernel), pairs / (out * reading), near)
 
 
-def _pair(values: Sequence[int], height: int, width: int, otherwise: int) -> tuple[int, int]:
-    if height or width:
-        return height or otherwise, width or otherwise
-    if not values:
-        return otherwise, otherwise
-    return values[0], values[-1]
-
-
 def _convolution_taps(layer: Layer) -> Taps:
-    param = layer.message["convolution_param"]
+    slid = window_of(layer) or ONE_VALUE
     below, above = shape_of(layer.bottoms[0]), shape_of(layer.tops[0])
-    weight = dims(layer.params[0])
-    kernel = weight[2:]
-    strides = _pair(param["stride"], param["stride_h"], param["stride_w"], 1)
-    pads = _pair(param["pad"], param["pad_h"], param["pad_w"], 0)
-    dilation = param["dilation"][0] if param["dilation"] else 1
     transposed = layer.traits.base == "Deconvolution"
     image, windows = (above, below) if transposed else (below, above)
-    window = math.prod(kernel)
-    axes = [
-        axis_of(pixels, number, side, max(1, stride), pad, dilation)
-        for pixels, number, side, stride, pad in zip(image[2:4], windows[2:4], kernel, strides, pads, strict=False)
-    ]
+    window = math.prod(slid.kernel)
+    first = len(image) - len(slid.kernel)  # of the spatial axes
+    axes = [axis_of(*sizes) for sizes in zip(image[first:], windows[first:], *slid[:4], strict=False)]
     part, alike = math.prod(axis.inside for axis in axes), math.prod(axis.alike for axis in axes)
     near = sum(axis.near for axis in axes) / len(axes) if axes else 1.0
     positions = math.prod(windows[2:])
     items = max(1, windows[0])
-    taps = math.prod(weight) * part * positions * items
-    stride = float(strides[0]) if not transposed else 1.0 / max(1, strides[0])
+    taps = math.prod(dims(layer.params[0])) * part * positions * items
+    step = slid.stride[0] if slid.stride else 1
+    stride = 1.0 / step if transposed else float(step)
     places, places_above = math.prod(below[2:]), math.prod(above[2:])
     if positions > 1:
         alike = max(0.0, (positions * alike - 1) / (positions - 1))  # of two windows, not of one with itself
@@ -154,8 +141,8 @@ def _convolution_taps(layer: Layer) -> Taps:
     shared, shared_near = alike * of_inputs, near * of_inputs
     reached = 1.0
     if not transposed:
-        for i, side in enumerate(kernel[:2]):
-            reached *= min(1.0, side / max(1, strides[i]))
+        for side, step in zip(slid.kernel, slid.stride, strict=True):
+            reached *= min(1.0, side / step)
     fan_in, fan_out = taps / size_of(layer.tops[0]), taps / size_of(layer.bottoms[0])
     uses = window * places_above / max(1, places) if not transposed else window
     if transposed and places_above > 1:

@@ -20,6 +20,7 @@ from ...moments.statistics import (
     root,
     sum_of_diffs,
 )
+from ..sliding_windows import ONE_VALUE, window_of
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -60,18 +61,13 @@ def largest_gaussian(number: float) -> tuple[float, float]:
     return _LARGEST[-1][1:]
 
 
-def window_of(layer: Layer) -> tuple[float, float]:
+def _window(layer: Layer) -> tuple[float, float]:
     """The number of values in a window, and the stride in positions."""
-    param = layer.message["pooling_param"]
-    shape = shape_of(layer.bottoms[0])
-    if param["global_pooling"]:
-        return float(max(1, math.prod(shape[2:]))), float(max(1, shape[-1]))
-    height = param["kernel_h"] or param["kernel_size"] or 1
-    width = param["kernel_w"] or param["kernel_size"] or 1
-    stride = param["stride_w"] if "stride_w" in param.entries else param["stride"]
-    height = min(height, shape[2]) if len(shape) > 2 else height
-    width = min(width, shape[3]) if len(shape) > 3 else width
-    return float(height * width), float(max(1, stride))
+    window = window_of(layer) or ONE_VALUE
+    sides = shape_of(layer.bottoms[0])[2:]
+    kernel = window.over(sides).kernel
+    strides = kernel if window.is_whole else window.stride
+    return float(max(1, math.prod(map(min, kernel, sides)))), float(max((1, *strides[-1:])))
 
 
 def neighbours(values: Values, window: float) -> float:
@@ -217,7 +213,7 @@ class Pooling(SignalModel):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.window, self.stride = window_of(layer)
+        self.window, self.stride = _window(layer)
         pool = layer.message["pooling_param"]["pool"]
         self.takes_maximum = pool in ("MAX", 0)
         self.draws = pool in ("STOCHASTIC", 2) and layer.phase == "TRAIN"

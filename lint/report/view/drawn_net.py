@@ -246,7 +246,7 @@ def _window(slid: Window | None) -> WindowContent | None:
         "stride": list(slid.stride),
         "pad": list(slid.pad),
         "dilation": list(slid.dilation),
-        "whole": not slid.kernel,
+        "whole": slid.is_whole,
     }
 
 

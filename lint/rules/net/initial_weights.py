@@ -8,6 +8,7 @@ from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import remove_bias, set_weight_filler
 from ...layers.fillers import suiting_filler
+from ...layers.sliding_windows import window_of
 from ...moments.graph import Layer, Param
 from ...net.job import NetInPhase
 from ...net.names import also_in, named
@@ -171,9 +172,8 @@ def _channels_of_an_output(param: Param) -> int:
 
 def _window(layer: Layer) -> tuple[int, int]:
     """Return the side of a layer's kernel and its stride, 0 for one that is unknown or differs between height and width."""
-    settings: Message = layer.message["convolution_param"]
-    kernel = {*settings["kernel_size"], settings["kernel_h"], settings["kernel_w"]} - {0}
-    stride = {*settings["stride"], settings["stride_h"], settings["stride_w"]} - {0}
+    window = window_of(layer)
+    kernel, stride = (set(window.kernel), set(window.stride)) if window is not None else (set(), set())
     return (kernel.pop() if len(kernel) == 1 else 0), (stride.pop() if len(stride) == 1 else 0)
 
 

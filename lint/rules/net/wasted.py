@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ...fixes.edit import Fix
 from ...fixes.layer_edits import Fields, free_name, insert_layers, names_in, state_rules
+from ...layers.sliding_windows import window_of
 from ...moments.graph import Layer
 from ...net.job import NetInPhase
 from ...net.names import named
@@ -105,8 +105,8 @@ def _does_both(first: Layer, second: Layer) -> bool:
 
 def _kernel(layer: Layer) -> int:
     """Return the kernel size of a convolution, 1 for an InnerProduct."""
-    sizes = layer.message["convolution_param"]["kernel_size"] if layer.traits.slides else []
-    return int(sizes[0]) if sizes else 1
+    window = window_of(layer)
+    return max(window.kernel, default=1) if window is not None else 1
 
 
 def _with_relu(subject: NetInPhase, layer: Layer) -> Fix | None:
@@ -146,27 +146,15 @@ def stride_larger_than_kernel(subject: NetInPhase) -> Iterator[Hit]:
     `PoolingLayer::Forward_cpu` in pooling_layer.cpp; im2col.cpp.
     """
     for layer in subject.net.layers:
-        name = layer.traits.settings
-        if not layer.traits.slides or layer.traits.upsampling:
+        window = window_of(layer)
+        if window is None or layer.traits.upsampling or max(window.dilation, default=1) > 1:
             continue
-        if any(step > 1 for step in layer.message[name].get("dilation", ())):
-            continue
-        settings: Message = layer.message[name]
-        for side in ("", "_h", "_w"):
-            if f"stride{side}" not in settings:
-                continue  # 1
-            kernel, stride = _first(settings[f"kernel{side or '_size'}"]), _first(settings[f"stride{side}"])
+        settings: Message = layer.message[layer.traits.settings]
+        for axis, (kernel, stride) in enumerate(zip(window.kernel, window.stride, strict=False)):
             if 1 < kernel < stride:
-                place = settings.span(f"stride{side}")
+                place = settings.span("stride" if "stride" in settings else f"stride_{'hw'[axis]}")
                 message = f"stride {stride} of {named(layer)} is larger than its kernel {kernel}"
                 skipped = stride - kernel
                 reason = f"No window reads the {skipped} pixel{'s'[: skipped > 1]} between two windows."
                 yield Hit(subject.file, place, message, reason)
                 break
-
-
-def _first(value: Any) -> int:
-    """Return a size; the first of several, 0 for none."""
-    if isinstance(value, list):
-        return value[0] if value else 0
-    return int(value)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ...layers.vision import Geometry
+from ...layers.sliding_windows import Window, window_of
 from ..arrays import Array, Generator, np
 from ..operator import Gradients, Operator
 
@@ -19,49 +19,34 @@ _ALL = (slice(None), slice(None))  # items and channels
 _SMALL = 1 << 20  # values of the weight gradients of all items up to which they are computed at once
 
 
-class Window:
-    """A window that slides over any number of spatial axes."""
+class Columns:
+    """im2col and col2im for a window over any number of spatial axes."""
 
-    def __init__(self, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int], dilation: Sequence[int]) -> None:
-        self.kernel, self.stride, self.pad, self.dilation = tuple(kernel), tuple(stride), tuple(pad), tuple(dilation)
-        self.size = math.prod(self.kernel)
-        self.is_single = self.size == 1 and set(self.stride) == {1} and set(self.pad) == {0}
-
-    def places(self, sides: Sequence[int]) -> tuple[int, ...]:
-        """The numbers of positions along each axis."""
-        return tuple(
-            (side + 2 * pad - (dilation * (kernel - 1) + 1)) // stride + 1
-            for side, kernel, stride, pad, dilation in zip(
-                sides, self.kernel, self.stride, self.pad, self.dilation, strict=True
-            )
-        )
-
-    def enlarged(self, sides: Sequence[int]) -> tuple[int, ...]:
-        """The sides over which it slides to have so many positions (deconv_layer.cpp)."""
-        return tuple(
-            stride * (side - 1) + dilation * (kernel - 1) + 1 - 2 * pad
-            for side, kernel, stride, pad, dilation in zip(
-                sides, self.kernel, self.stride, self.pad, self.dilation, strict=True
-            )
-        )
+    def __init__(self, layer: Layer) -> None:
+        window = window_of(layer)
+        assert window is not None
+        self.window = window
+        self.size = math.prod(window.kernel)
+        self.is_single = self.size == 1 and set(window.stride) == {1} and set(window.pad) == {0}
 
     def slices(self, places: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
         """Each offset in the window, and where it lies at all positions in what is padded."""
-        for offset in itertools.product(*map(range, self.kernel)):
+        window = self.window
+        for offset in itertools.product(*map(range, window.kernel)):
             yield offset, tuple(
                 slice(o * d, o * d + s * (n - 1) + 1, s)
-                for o, d, s, n in zip(offset, self.dilation, self.stride, places, strict=True)
+                for o, d, s, n in zip(offset, window.dilation, window.stride, places, strict=True)
             )
 
-    def columns(self, x: Array) -> Array:
+    def of_image(self, x: Array) -> Array:
         """im2col: items x (channels * window) x positions."""
         items, channels = x.shape[:2]
-        places = self.places(x.shape[2:])
         if self.is_single:
             return x.reshape(items, channels, -1)
-        if any(self.pad):
-            x = np.pad(x, ((0, 0), (0, 0), *((pad, pad) for pad in self.pad)))
-        found = np.empty((items, channels, *self.kernel, *places), x.dtype)
+        places, around = self.window.places(x.shape[2:]), self.window.around(x.shape[2:])
+        if any(map(any, around)):
+            x = np.pad(x, ((0, 0), (0, 0), *around))
+        found = np.empty((items, channels, *self.window.kernel, *places), x.dtype)
         for offset, part in self.slices(places):
             found[_ALL + offset] = x[_ALL + part]
         return found.reshape(items, channels * self.size, math.prod(places))
@@ -71,13 +56,19 @@ class Window:
         items = len(columns)
         if self.is_single:
             return columns.reshape(items, channels, *sides)
-        places = self.places(sides)
-        columns = columns.reshape(items, channels, *self.kernel, *places)
-        found = np.zeros((items, channels, *(side + 2 * pad for side, pad in zip(sides, self.pad, strict=True))), columns.dtype)
+        places, around = self.window.places(sides), self.window.around(sides)
+        columns = columns.reshape(items, channels, *self.window.kernel, *places)
+        padded = (before + side + after for side, (before, after) in zip(sides, around, strict=True))
+        found = np.zeros((items, channels, *padded), columns.dtype)
         for offset, part in self.slices(places):
             found[_ALL + part] += columns[_ALL + offset]
-        inside = tuple(slice(pad, pad + side) for side, pad in zip(sides, self.pad, strict=True))
+        inside = tuple(slice(before, before + side) for side, (before, _) in zip(sides, around, strict=True))
         return found[_ALL + inside]
+
+
+def _channel_axis(layer: Layer, window: Window) -> int:
+    """The axis of the channels, which the spatial axes follow."""
+    return len(layer.bottoms[0].shape or ()) - len(window.kernel) - 1
 
 
 class Convolution(Operator):
@@ -85,11 +76,9 @@ class Convolution(Operator):
 
     def __init__(self, layer: Layer, draw: Generator) -> None:
         super().__init__(layer, draw)
-        param = layer.message["convolution_param"]
-        geometry = Geometry(layer, param, layer.bottoms[0].shape)
-        assert geometry.axis is not None
-        self.axis = geometry.axis
-        self.window = Window(geometry.kernel or (), geometry.stride or (), geometry.pad or (), geometry.dilation or ())
+        self.columns = Columns(layer)
+        self.window = self.columns.window
+        self.axis = _channel_axis(layer, self.window)
         self.group = self.groups()
         self.kept: list[Array | None] = []
 
@@ -99,7 +88,7 @@ class Convolution(Operator):
 
     def parts(self, x: Array) -> list[slice]:
         """Items that are computed at once."""
-        one = math.prod(x.shape[1:2]) * self.window.size * math.prod(self.window.places(x.shape[2:]))
+        one = math.prod(x.shape[1:2]) * self.columns.size * math.prod(self.window.places(x.shape[2:]))
         step = max(1, _MOST_KEPT // max(one, 1))
         return [slice(start, start + step) for start in range(0, len(x), step)]
 
@@ -123,7 +112,7 @@ class Convolution(Operator):
         found = []
         columns = None
         for part in parts:
-            columns = self.grouped(self.window.columns(x[part]))
+            columns = self.grouped(self.columns.of_image(x[part]))
             found.append((weights @ columns).reshape(len(columns), outputs, -1))
         self.kept.append(columns if len(parts) == 1 else None)
         top: Array = found[0] if len(found) == 1 else np.concatenate(found)
@@ -155,11 +144,11 @@ class Convolution(Operator):
                 own = self.grouped(diff[part])
                 if self.learns[0]:
                     kept = self.kept[i]
-                    columns = kept if kept is not None else self.grouped(self.window.columns(x[part]))
+                    columns = kept if kept is not None else self.grouped(self.columns.of_image(x[part]))
                     of_params[0] = _added(of_params[0], _products(own, columns).reshape(params[0].shape))
                 if wanted[i]:
                     back = weights.swapaxes(1, 2) @ own
-                    gradients.append(self.window.image(back.reshape(len(own), -1, back.shape[-1]), x.shape[1], x.shape[2:]))
+                    gradients.append(self.columns.image(back.reshape(len(own), -1, back.shape[-1]), x.shape[1], x.shape[2:]))
             found.append(_joined(gradients).reshape(full.shape) if wanted[i] else None)
         return found, of_params
 
@@ -178,15 +167,15 @@ class Deconvolution(Convolution):
     """The gradient of a convolution as a layer: its bottom has the positions, and its top is what the window slides over."""
 
     def top_sides(self, x: Array, params: Sequence[Array]) -> tuple[int, ...]:
-        return (params[0].shape[1] * self.group, *self.window.enlarged(x.shape[self.axis + 1 :]))
+        return (params[0].shape[1] * self.group, *self.window.sides(x.shape[self.axis + 1 :]))
 
     def convolved(self, x: Array, params: Sequence[Array]) -> Array:
         weights = self.matrix(params[0])
         items, channels = x.shape[:2]
         outputs = params[0].shape[1] * self.group
         columns = weights.swapaxes(1, 2) @ x.reshape(items, self.group, channels // self.group, -1)
-        columns = columns.reshape(items, outputs * self.window.size, -1)
-        top = self.window.image(columns, outputs, self.window.enlarged(x.shape[2:])).reshape(items, outputs, -1)
+        columns = columns.reshape(items, outputs * self.columns.size, -1)
+        top = self.columns.image(columns, outputs, self.window.sides(x.shape[2:])).reshape(items, outputs, -1)
         return top + params[1].reshape(-1, 1) if len(params) > 1 else top
 
     def backward(
@@ -199,7 +188,7 @@ class Deconvolution(Convolution):
             x, diff = self.flat(full), self.flat(full_diff)
             if len(params) > 1 and self.learns[1]:
                 of_params[1] = _added(of_params[1], diff.reshape(*diff.shape[:2], -1).sum((0, 2)).reshape(params[1].shape))
-            columns = self.grouped(self.window.columns(diff))
+            columns = self.grouped(self.columns.of_image(diff))
             if self.learns[0]:
                 own = x.reshape(len(x), self.group, x.shape[1] // self.group, -1)
                 of_params[0] = _added(of_params[0], _products(own, columns).reshape(params[0].shape))
@@ -212,14 +201,13 @@ class Im2col(Operator):
 
     def __init__(self, layer: Layer, draw: Generator) -> None:
         super().__init__(layer, draw)
-        geometry = Geometry(layer, layer.message["convolution_param"], layer.bottoms[0].shape)
-        assert geometry.axis is not None
-        self.axis = geometry.axis
-        self.window = Window(geometry.kernel or (), geometry.stride or (), geometry.pad or (), geometry.dilation or ())
+        self.columns = Columns(layer)
+        self.window = self.columns.window
+        self.axis = _channel_axis(layer, self.window)
 
     def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
         x = bottoms[0]
-        columns = self.window.columns(x.reshape(-1, *x.shape[self.axis :]))
+        columns = self.columns.of_image(x.reshape(-1, *x.shape[self.axis :]))
         return [columns.reshape(*x.shape[: self.axis], columns.shape[1], *self.window.places(x.shape[self.axis + 1 :]))]
 
     def backward(
@@ -227,8 +215,8 @@ class Im2col(Operator):
     ) -> tuple[Gradients, Gradients]:
         x = bottoms[0]
         channels, sides = x.shape[self.axis], x.shape[self.axis + 1 :]
-        columns = diffs[0].reshape(-1, channels * self.window.size, math.prod(self.window.places(sides)))
-        return [self.window.image(columns, channels, sides).reshape(x.shape)], ()
+        columns = diffs[0].reshape(-1, channels * self.columns.size, math.prod(self.window.places(sides)))
+        return [self.columns.image(columns, channels, sides).reshape(x.shape)], ()
 
 
 def _products(rows: Array, columns: Array) -> Array:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ...layers.sliding_windows import UP, Window, window_of
 from ..arrays import AT_ONCE, Array, Generator, np
 from ..operator import CannotSimulate, Gradients, Operator, Unary
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from ...moments.graph import Layer
 
 _LEAST = np.float32(-3.4028235e38)  # -FLT_MAX, where MAX pooling starts; a value must be larger, so NaN is dropped
-Pair = tuple[int, int]
 
 
 class Pool:
@@ -23,33 +23,13 @@ class Pool:
     It works on a few maps at a time, which stay in the cache, and first along columns, then along rows.
     """
 
-    def __init__(self, largest: bool, kernel: Pair, stride: Pair, pad: Pair, round_down: bool = False) -> None:
-        self.largest = largest
-        self.kernel, self.stride, self.pad, self.round_down = kernel, stride, pad, round_down
+    def __init__(self, largest: bool, window: Window) -> None:
+        self.largest, self.window = largest, window
         self.seen: tuple[Array, Array] | None = None  # MAX: the bottom and the top of the forward pass
-
-    def places(self, sides: Sequence[int]) -> Pair:
-        """The numbers of positions along both axes."""
-        found = []
-        for side, kernel, stride, pad in zip(sides, self.kernel, self.stride, self.pad, strict=True):
-            room = side + 2 * pad - kernel
-            number = (room // stride if self.round_down else -(-room // stride)) + 1
-            if self.pad != (0, 0) and (number - 1) * stride >= side + pad:
-                number -= 1
-            found.append(number)
-        return found[0], found[1]
-
-    def around(self, sides: Sequence[int]) -> tuple[Pair, Pair]:
-        """How far windows reach over both ends of both axes."""
-        found = [
-            (pad, max(0, (number - 1) * stride + kernel - side - pad))
-            for side, kernel, stride, pad, number in zip(sides, self.kernel, self.stride, self.pad, self.places(sides), strict=True)
-        ]
-        return found[0], found[1]
 
     def padded(self, maps: Array, value: float) -> Array:
         """Maps with what lies around them in some window."""
-        widths = self.around(maps.shape[1:])
+        widths = self.window.around(maps.shape[1:])
         return maps if widths == ((0, 0), (0, 0)) else np.pad(maps, ((0, 0), *widths), constant_values=value)
 
     def parts(self, maps: Array) -> Iterator[slice]:
@@ -59,21 +39,23 @@ class Pool:
 
     def slices(self, axis: int, number: int) -> Iterator[tuple[slice, ...]]:
         """Where each row or column of the window lies at all positions, in padded maps."""
-        for offset in range(self.kernel[axis]):
-            own = slice(offset, offset + self.stride[axis] * (number - 1) + 1, self.stride[axis])
+        stride = self.window.stride[axis]
+        for offset in range(self.window.kernel[axis]):
+            own = slice(offset, offset + stride * (number - 1) + 1, stride)
             yield (slice(None),) * (1 + axis) + (own,)
 
-    def areas(self, sides: Sequence[int], places: Pair) -> Array:
+    def areas(self, sides: Sequence[int], places: Sequence[int]) -> Array:
         """The number by which AVE divides at each position: the window, cut off at the end of the padding."""
         lengths = []
-        for side, kernel, stride, pad, number in zip(sides, self.kernel, self.stride, self.pad, places, strict=True):
+        window = self.window
+        for side, kernel, stride, pad, number in zip(sides, window.kernel, window.stride, window.pad, places, strict=True):
             start = np.arange(number) * stride - pad
             lengths.append(np.minimum(start + kernel, side + pad) - start)
         return np.outer(lengths[0], lengths[1])
 
     def forward(self, x: Array) -> Array:
         """The pooled values."""
-        places = self.places(x.shape[2:])
+        places = self.window.places(x.shape[2:])
         maps = x.reshape(-1, *x.shape[2:])
         found = np.empty((len(maps), *places), x.dtype)
         join, outside = (np.fmax, -math.inf) if self.largest else (np.add, 0.0)
@@ -97,8 +79,8 @@ class Pool:
     def backward(self, diff: Array, x: Array) -> Array:
         """The gradient of the bottom."""
         sides = x.shape[2:]
-        places = self.places(sides)
-        (top, bottom), (left, right) = self.around(sides)
+        places = self.window.places(sides)
+        (top, bottom), (left, right) = self.window.around(sides)
         found = np.zeros((math.prod(x.shape[:2]), top + sides[0] + bottom, left + sides[1] + right), x.dtype)
         diffs = diff.reshape(-1, *places)
         if not self.largest:
@@ -133,10 +115,11 @@ class Pool:
         assert self.seen is not None
         top = self.seen[1]
         found = np.full(top.shape, -1, np.int64)
-        rows = np.arange(top.shape[2]).reshape(-1, 1) * self.stride[0] - self.pad[0]
-        columns = np.arange(top.shape[3]) * self.stride[1] - self.pad[1]
+        kernel, stride, pad = self.window.kernel, self.window.stride, self.window.pad
+        rows = np.arange(top.shape[2]).reshape(-1, 1) * stride[0] - pad[0]
+        columns = np.arange(top.shape[3]) * stride[1] - pad[1]
         for number, (_, hit) in enumerate(self.hits(slice(None))):
-            row, column = divmod(number, self.kernel[1])
+            row, column = divmod(number, kernel[1])
             np.copyto(found, (rows + row) * sides[1] + columns + column, where=hit.reshape(top.shape))
         return found
 
@@ -165,21 +148,19 @@ class GlobalPool(Pool):
 class StochasticPool(Pool):
     """A value of the window, drawn in proportion to its size; a test takes their expected value (pooling_layer.cu)."""
 
-    def __init__(
-        self, kernel: Pair, stride: Pair, pad: Pair, round_down: bool, draw: Generator, trains: bool
-    ) -> None:
-        super().__init__(False, kernel, stride, pad, round_down)
+    def __init__(self, window: Window, draw: Generator, trains: bool) -> None:
+        super().__init__(False, window)
         self.draw, self.trains = draw, trains
         self.chosen: Array | None = None
 
-    def windows(self, maps: Array, places: Pair) -> Array:
+    def windows(self, maps: Array, places: Sequence[int]) -> Array:
         """The values in each window, along the first axis."""
         source = self.padded(maps, 0.0)
         pairs = itertools.product(self.slices(0, places[0]), self.slices(1, places[1]))
         return np.stack([source[:, rows[1], columns[2]] for rows, columns in pairs])
 
     def forward(self, x: Array) -> Array:
-        places = self.places(x.shape[2:])
+        places = self.window.places(x.shape[2:])
         values = self.windows(x.reshape(-1, *x.shape[2:]), places)
         total = values.sum(0)
         if not self.trains:
@@ -191,7 +172,7 @@ class StochasticPool(Pool):
         return found.astype(x.dtype).reshape(*x.shape[:2], *places)
 
     def backward(self, diff: Array, x: Array) -> Array:
-        places = self.places(x.shape[2:])
+        places = self.window.places(x.shape[2:])
         found = self.padded(np.zeros((math.prod(x.shape[:2]), *x.shape[2:]), x.dtype), 0.0)
         diffs = diff.reshape(-1, *places)
         for number, (rows, columns) in enumerate(itertools.product(self.slices(0, places[0]), self.slices(1, places[1]))):
@@ -220,26 +201,14 @@ class Pooling(Operator):
 
 
 def _pool(layer: Layer, sides: Sequence[int], draw: Generator) -> Pool:
-    param = layer.message["pooling_param"]
-    largest, is_drawn = param["pool"] in ("MAX", 0), param["pool"] in ("STOCHASTIC", 2)
-    if param["global_pooling"] and is_drawn:
-        return StochasticPool((sides[0], sides[1]), (1, 1), (0, 0), False, draw, layer.phase == "TRAIN")
-    if param["global_pooling"]:
-        return GlobalPool(largest, (sides[0], sides[1]), (1, 1), (0, 0))
-
-    def pair(stem: str, otherwise: int) -> Pair:
-        if f"{stem}_h" in param.entries:
-            return param[f"{stem}_h"], param[f"{stem}_w"]
-        return (param[stem] if stem in param.entries else otherwise,) * 2
-
-    # kernel_size counts where it is written, stride and pad where stride_h and pad_h are not: PoolingLayer::LayerSetUp.
-    kernel = (param["kernel_size"],) * 2 if "kernel_size" in param.entries else (param["kernel_h"], param["kernel_w"])
-    stride, pad = pair("stride", 1), pair("pad", 0)
-    round_down = param.get("round_mode", "CEIL") == "FLOOR" or param.get("ceil_mode", True) is False
-    if is_drawn:
-        return StochasticPool(kernel, stride, pad, round_down, draw, layer.phase == "TRAIN")
-    whole = kernel == tuple(sides) and pad == (0, 0)
-    return (GlobalPool if whole else Pool)(largest, kernel, stride, pad, round_down)
+    window = window_of(layer)
+    assert window is not None
+    window = window.over(sides)
+    method = layer.message["pooling_param"]["pool"]
+    if method in ("STOCHASTIC", 2):
+        return StochasticPool(window, draw, layer.phase == "TRAIN")
+    is_whole = window.kernel == tuple(sides) and not any(window.pad)
+    return (GlobalPool if is_whole else Pool)(method in ("MAX", 0), window)
 
 
 class SPP(Operator):
@@ -259,10 +228,9 @@ class SPP(Operator):
         self.pools = []
         for level in range(self.height):
             bins = 2**level
-            kernel = [-(-side // bins) for side in x.shape[2:]]
-            pad = [(size * bins - side + 1) // 2 for size, side in zip(kernel, x.shape[2:], strict=True)]
-            pair = kernel[0], kernel[1]
-            self.pools.append(Pool(self.largest, pair, pair, (pad[0], pad[1])))
+            kernel = tuple(-(-side // bins) for side in x.shape[2:])
+            pad = tuple((size * bins - side + 1) // 2 for size, side in zip(kernel, x.shape[2:], strict=True))
+            self.pools.append(Pool(self.largest, Window(kernel, kernel, pad, (1, 1), UP)))
         tops = [pool.forward(x) for pool in self.pools]
         return [tops[0] if len(tops) == 1 else np.concatenate([top.reshape(len(x), -1) for top in tops], 1)]
 
@@ -274,7 +242,7 @@ class SPP(Operator):
         found = np.zeros_like(x)
         start = 0
         for pool in self.pools:
-            shape = (*x.shape[:2], *pool.places(x.shape[2:]))
+            shape = (*x.shape[:2], *pool.window.places(x.shape[2:]))
             size = math.prod(shape[1:])
             found += pool.backward(flat[:, start : start + size].reshape(shape), x)
             start += size

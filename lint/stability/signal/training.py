@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from ...layers.resizing import unpooled, written_size
+from ...layers.sliding_windows import window_of
 from ...moments.graph import Blob, Layer
 from ...moments.shapes import Shape, describe
 from ...moments.signal_model import AssumedData, SignalContext, positions_of
@@ -245,7 +246,5 @@ def _maps_of_hdf5(net: Net) -> str:
 
 def _slides_square(layer: Layer) -> bool:
     """Whether a layer with weights slides a square window, wider than one value, over images."""
-    if not (layer.traits.weighted_sum and layer.traits.slides):
-        return False
-    sides = layer.message["convolution_param"]["kernel_size"]
-    return bool(sides) and len(set(sides)) == 1 and sides[0] > 1
+    window = window_of(layer) if layer.traits.weighted_sum else None
+    return window is not None and len(set(window.kernel)) == 1 and window.kernel[0] > 1
