@@ -250,28 +250,34 @@ def correlated(values: Values, mean: float, square: float, by: float | None = No
     )
 
 
+def above_zero(mean: float, variance: float) -> tuple[float, float, float]:
+    """The share of Gaussian values that lie above 0, and the parts of the mean and of the mean square that these make up."""
+    deviation = math.sqrt(variance)
+    z = mean / deviation
+    share, density = normal_cdf(z), normal_density(z)
+    return share, max(0.0, mean * share + deviation * density), max(
+        0.0, (mean * mean + variance) * share + mean * deviation * density
+    )
+
+
 def rectified(values: Values, slope: float = 0.0) -> Values:
     """The moments of max(x, 0) + slope * min(x, 0) for Gaussian x."""
     if values.low >= 0:
         return values
     if not math.isfinite(values.second_moment):
         return values
-    deviation = root(values.variance)
-    mean = values.mean
+    variance, mean = values.variance, values.mean
+    deviation = root(variance)
     if deviation <= _SAME * abs(mean):
         return scaled(values, 1.0 if mean >= 0 else slope)
-    z = mean / deviation
-    over = normal_cdf(z)
-    up_mean = mean * over + deviation * normal_density(z)
-    up_square = (mean * mean + deviation * deviation) * over + mean * deviation * normal_density(z)
-    up_mean, up_square = max(up_mean, 0.0), max(up_square, 0.0)
+    over, up_mean, up_square = above_zero(mean, variance)
     if values.high <= 0:
         up_mean = up_square = 0.0
     new_mean = up_mean + slope * (mean - up_mean)
     new_square = up_square + slope * slope * max(0.0, values.second_moment - up_square)
     # What is known of the size of values that are no Gaussians holds for their halves.
     heavy = values.mean_abs / max(gaussian_mean_abs(mean, values.second_moment), 1e-300)
-    up_size = up_mean * min(1.0, heavy) if abs(z) < 1 else up_mean
+    up_size = up_mean * min(1.0, heavy) if abs(mean) < deviation else up_mean
     size = up_size + abs(slope) * max(0.0, up_mean - mean)
     within, across, across_both = correlated(values, new_mean, new_square)
     return Values(

@@ -11,10 +11,9 @@ from ...moments.signal_model import Gradient, SignalModel, Step
 from ...moments.statistics import (
     Diffs,
     Values,
+    above_zero,
     correlated,
     correlation_coefficients,
-    normal_cdf,
-    normal_density,
     root,
     scaled,
     scaled_diffs,
@@ -160,16 +159,6 @@ def _before_rectifier(values: Values) -> tuple[float, float]:
     _, _, square = above_zero(low, 1.0)
     variance = values.second_moment / square
     return low * math.sqrt(variance), variance
-
-
-def above_zero(mean: float, variance: float) -> tuple[float, float, float]:
-    """The share of Gaussian values that lie above 0, and the parts of the mean and of the mean square that these make up."""
-    deviation = math.sqrt(variance)
-    z = mean / deviation
-    share, density = normal_cdf(z), normal_density(z)
-    return share, max(0.0, mean * share + deviation * density), max(
-        0.0, (mean * mean + variance) * share + mean * deviation * density
-    )
 
 
 @lru_cache(maxsize=256)
