@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..proto.spelling import nearest_name, same_numbers
+from ..source.wording import counted
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -24,7 +25,7 @@ def also_in(layers: Sequence[Layer]) -> str:
     if not others:
         return ""
     more = ", …" if len(others) > _LISTED else ""
-    return f" Also in {len(others)} other layer{'s'[: len(others) > 1]}: {', '.join(others[:_LISTED])}{more}."
+    return f" Also in {counted(len(others), 'other layer')}: {', '.join(others[:_LISTED])}{more}."
 
 
 def meant_name(name: str, known: Iterable[str]) -> str | None:

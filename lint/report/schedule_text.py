@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ..fixes.fields import number_text
 from ..solver.rate_course import INFINITE, NAN, NEGATIVE, ZERO, Course, Fault, Row, differ_much, fault_of
+from ..source.wording import counted
 from .colours import paint
 from .wrapping import fitted
 
@@ -32,7 +33,7 @@ def as_text(path: str, course: Course, rate: Rate, *, colour: bool = False, widt
     """Return the table, the curve, and a sentence for each unusable range, in lines that fit a terminal of that width."""
     first = number_text(course.rows[0].rate or 0)
     kind = "constant between these iterations" if course.stepwise else "changing continuously"
-    length = f"{course.length:,} iteration{'s' if course.length != 1 else ''}"
+    length = counted(course.length, "iteration", form=",")
     head = f"{path}: policy '{course.policy.name}', {length}, initial rate {first}, {kind}"
     curve = _curve(course, rate, colour, width)
     lines = [fitted(head, width), "", *(fitted(line, width) for line in _table(course.rows, colour)), "", *curve]

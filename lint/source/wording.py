@@ -7,9 +7,9 @@ from itertools import islice
 _LONGEST, _MOST_LISTED = 60, 6  # characters of a string, items of a list
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return `1 file`, `2 files`; with an irregular plural, `2 axes`."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+def counted(number: int, noun: str, plural: str = "", form: str = "") -> str:
+    """Return `1 file`, `2 files`; with an irregular plural, `2 axes`; with the form `,`, `2,000 files`."""
+    return f"{number:{form}} {noun if number == 1 else plural or noun + 's'}"
 
 
 def as_written(value: object, depth: int = 2) -> str:

@@ -15,6 +15,7 @@ from ..net.rounding import one_digit
 from ..proto.named_tuple import NamedTuple
 from ..solver.step_limit import largest_norm, relative_step
 from ..source.files import SourceFile
+from ..source.wording import counted
 from ..stability.advice.patches import loss_weight_fix
 from .causes import Diagnosed
 from .course import clips_always, find_explosion
@@ -184,8 +185,7 @@ def next_step(found: list[Diagnosed]) -> str:
     """What to run next after a fix that only adds debug_info to the log; empty otherwise."""
     if found and _needs_debug_info(found[0]):
         iteration = found[0].cause.iteration or 0
-        length = f"{iteration + 1} iteration{'s' if iteration else ''}"
-        return f"run the training again for {length}, and run `caffe-lint log` on the new log"
+        return f"run the training again for {counted(iteration + 1, 'iteration')}, and run `caffe-lint log` on the new log"
     return ""
 
 

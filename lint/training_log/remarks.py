@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from ..layers.loss import LARGEST_SOFTMAX_TERM
+from ..source.wording import counted
 from .causes import Diagnosed
 from .course import FEW, learned, swings
 from .evidence import Evidence
@@ -77,7 +78,7 @@ def unjudged(runs: list[Run], *, is_sure: bool) -> str:
     if count < FEW or (span < ENOUGH and not has_debug):
         debug = "with debug_info" if has_debug else "without debug_info"
         range_ = f"{steps[0].iteration} to {steps[-1].iteration}" if span else f"{steps[0].iteration}"
-        many = f"{count} displayed iteration{'s' if count > 1 else ''} ({range_}) {debug} {'are' if count > 1 else 'is'} too few"
+        many = f"{counted(count, 'displayed iteration')} ({range_}) {debug} {'are' if count > 1 else 'is'} too few"
         why = f"a course needs {FEW} or more" if count < FEW else f"trainings that diverge take up to {ENOUGH} iterations"
         return (
             f"{CANNOT_TELL}: {many}: {why}. Pass the whole log, or run {ENOUGH} iterations with `debug_info: true` and `display: 1`, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...rule.registry import rule
+from ...source.wording import counted
 from ...training_log.causes import UNEXPLAINED, Cause, shown, step_line, value_line
 from ...training_log.evidence import Evidence
 
@@ -76,8 +77,8 @@ def missing_debug_info(log: Evidence) -> Iterator[Cause]:
     yield Cause(
         "missing-debug-info",
         f"the loss is {step.loss:g} at iteration {step.iteration}; without debug_info, the first bad layer is unknown",
-        f"Set debug_info: true and display: 1, and run the training again for {step.iteration + 1} "
-        f"iteration{'s' if step.iteration else ''}.{between}",
+        f"Set debug_info: true and display: 1, and run the training again for "
+        f"{counted(step.iteration + 1, 'iteration')}.{between}",
         0.2 if sound > 1 else 0.5,
         None,
         None,

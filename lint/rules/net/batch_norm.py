@@ -14,6 +14,7 @@ from ...net.names import also_in, named
 from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
+from ...source.wording import counted
 from ..problems import is_for_unknown_caffe
 
 # Fields of forks whose BatchNorm has its own scale and shift. Intel's has them unless they are switched off.
@@ -180,7 +181,7 @@ def batch_norm_too_few_values(job: Job, *, images: int) -> Iterator[Hit]:
         shape = layer.bottoms[0].shape
         batch = shape[0] if shape else None
         if passes > 1 and batch is not None and 0 < batch < images:
-            images_of_pass = f"{batch} image{'s'[: batch > 1]}"
+            images_of_pass = counted(batch, "image")
             message = f"{named(layer)} computes its statistics from {images_of_pass}, not {passes * batch}"
             reason = f"iter_size {passes} accumulates gradients, but each pass normalises its own {images_of_pass}."
             related = (Related(job.solver.file, job.solver.message.span("iter_size"), "only accumulates gradients"),)

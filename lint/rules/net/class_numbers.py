@@ -16,6 +16,7 @@ from ...net.names import named
 from ...net.net import Net
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
+from ...source.wording import counted
 
 
 @rule("N601", "single-class", subject="net", severity="error", fixes="unsafe")
@@ -181,7 +182,7 @@ def class_weight_count(subject: NetInPhase) -> Iterator[Hit]:
         classes = number_of_classes(layer) if layer.traits.class_axis is not None else None
         if param is None or not weights or classes is None or len(weights) == classes:
             continue
-        number = f"{len(weights)} class_weighting value{'s' * (len(weights) != 1)}"
+        number = counted(len(weights), "class_weighting value")
         message = f"{named(layer)} has {number} for {_classes(classes)}"
         read = param.get("weight_by_label_freqs", False)
         reason = "Caffe stops: Number of class weight values does not match the number of classes."

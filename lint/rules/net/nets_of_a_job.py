@@ -14,6 +14,7 @@ from ...net.names import meant_name, named
 from ...net.net import Net
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
+from ...source.wording import counted
 from ..problems import is_for_unknown_caffe
 
 # A test net that lacks more layers of the training net is taken for another net, not for one with misspelled names.
@@ -221,8 +222,7 @@ def _by_name(net: Net) -> dict[str, Layer]:
 def _difference(here: Layer, there: Layer) -> str:
     """Return a message on how the parameters of a layer differ from the training net's; empty if they do not."""
     if len(here.params) != len(there.params):
-        number = len(here.params)
-        return f"{named(here)} has {number} parameter{'s'[: number != 1]}, but {len(there.params)} in the training net"
+        return f"{named(here)} has {counted(len(here.params), 'parameter')}, but {len(there.params)} in the training net"
     for own, other in zip(here.params, there.params, strict=True):
         if shapes_differ(own.shape, other.shape):
             shapes = f"is {describe(own.shape)}, but {describe(other.shape)} in the training net"

@@ -13,6 +13,7 @@ from ...net.names import named
 from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
+from ...source.wording import counted
 from ..problems import is_for_unknown_caffe
 
 
@@ -154,7 +155,6 @@ def stride_larger_than_kernel(subject: NetInPhase) -> Iterator[Hit]:
             if 1 < kernel < stride:
                 place = settings.span("stride" if "stride" in settings else f"stride_{'hw'[axis]}")
                 message = f"stride {stride} of {named(layer)} is larger than its kernel {kernel}"
-                skipped = stride - kernel
-                reason = f"No window reads the {skipped} pixel{'s'[: skipped > 1]} between two windows."
+                reason = f"No window reads the {counted(stride - kernel, 'pixel')} between two windows."
                 yield Hit(subject.file, place, message, reason)
                 break
