@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Fail = Callable[..., None]  # Layer.fail
 Sizes = tuple[int, ...]  # along the spatial axes
 
+_MOST_LEVELS = 32  # of a pyramid; no image has 2^32 pixels along a side
 _CONVOLUTION = "base_conv_layer.cpp:35"
 TRUNCATED, UP, DOWN = "truncated", "up", "down"  # how Convolution, by C++'s division of integers, and Pooling round
 
@@ -72,6 +73,16 @@ class Window(NamedTuple):
             (pad, max(0, (self.number(axis, side) - 1) * stride + self.extent(axis) - side - pad))
             for axis, (side, stride, pad) in enumerate(zip(sides, self.stride, self.pad, strict=True))
         )
+
+
+def pyramid(sides: Sequence[int], height: int) -> list[Window]:
+    """Return the windows over a map with these sides of each level of an SPP: 1, 4, 16 ... bins (GetPoolingParam in spp_layer.cpp)."""
+    windows = []
+    for level in range(min(height, _MOST_LEVELS)):
+        kernel = tuple(-(-side // 2**level) for side in sides)
+        pad = tuple((size * 2**level - side + 1) // 2 for size, side in zip(kernel, sides, strict=True))
+        windows.append(Window(kernel, kernel, pad, (1,) * len(sides), UP))
+    return windows
 
 
 ONE_VALUE = Window((), (), (), ())  # what a window counts as that a fork reads from other settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import ge
 from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import IN_PLACE_CRASH, IN_PLACE_WRONG_VALUES, UNMODELLED, Count
@@ -11,7 +12,7 @@ from ..moments.shapes import Dims, Shape, count, describe, shapes_differ
 from ..proto.binder import Message
 from . import value_ranges
 from .record import layer_type, wrong_axes
-from .sliding_windows import Window, convolution_sizes, pooling_window, window_of
+from .sliding_windows import Window, convolution_sizes, pooling_window, pyramid, window_of
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -282,15 +283,11 @@ def spp(layer: Layer) -> Sequence[Shape]:
     if len(shape) != 4:
         layer.fail("axes", wrong_axes(layer, "4"), "bottom")
         return ()
-    for level in range(min(height, 32)):
-        bins = 2**level
-        for size in shape[2:]:
-            if size is not None:
-                kernel = -(-size // bins)
-                if (kernel * bins - size + 1) // 2 >= kernel:
-                    text = f"{layer.shown()} is too small for the {bins} x {bins} bins of level {level}"
-                    layer.fail("spp-size", text, path, "pooling_layer.cpp:74")
-                    return ()
+    for level, window in enumerate(pyramid([side for side in shape[2:] if side is not None], height)):
+        if any(map(ge, window.pad, window.kernel)):
+            text = f"{layer.shown()} is too small for the {2**level} x {2**level} bins of level {level}"
+            layer.fail("spp-size", text, path, "pooling_layer.cpp:74")
+            return ()
     if height == 1:
         return ((shape[0], shape[1], 1, 1),)
     channels = shape[1]

@@ -20,7 +20,7 @@ from ...moments.statistics import (
     root,
     sum_of_diffs,
 )
-from ..sliding_windows import ONE_VALUE, window_of
+from ..sliding_windows import ONE_VALUE, pyramid, window_of
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -47,7 +47,6 @@ _WINS_AT_ONE, _WINS_PER_WINDOW, _CANCELLING, _CANCELLING_OF_NEIGHBOURS = 0.5, 0.
 # estimate for what all items have in common.
 _SAME_WINNER = 1.5
 _SQUARE_OF_DRAWN = 4 / math.pi  # E[x^3] E[x] / E[x^2]^2 of half a Gaussian
-_MOST_LEVELS = 32  # of a pyramid; no image has 2^32 pixels along a side
 _ONE_USE = 1.01  # windows that each value lies in, up to which rounding aside it lies in one
 
 
@@ -260,10 +259,10 @@ class SPP(SignalModel):
         super().__init__(layer, context)
         param = layer.message["spp_param"]
         self.takes_maximum = param["pool"] in ("MAX", 0)
-        sides = shape_of(layer.bottoms[0])[2:]
         self.positions = positions_of(layer.bottoms[0])
-        self.bins = [4**level for level in range(min(param["pyramid_height"], _MOST_LEVELS))]
-        self.windows = [float(math.prod(-(-side // 2**level) for side in sides)) for level in range(len(self.bins))]
+        levels = pyramid(shape_of(layer.bottoms[0])[2:], param["pyramid_height"])
+        self.windows = [float(math.prod(window.kernel)) for window in levels]
+        self.bins = [4**level for level in range(len(levels))]
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         pool = maximum if self.takes_maximum else average

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ...layers.sliding_windows import UP, Window, window_of
+from ...layers.sliding_windows import Window, pyramid, window_of
 from ..arrays import AT_ONCE, Array, Generator, np
 from ..operator import CannotSimulate, Gradients, Operator, Unary
 
@@ -225,12 +225,7 @@ class SPP(Operator):
 
     def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
         x = bottoms[0]
-        self.pools = []
-        for level in range(self.height):
-            bins = 2**level
-            kernel = tuple(-(-side // bins) for side in x.shape[2:])
-            pad = tuple((size * bins - side + 1) // 2 for size, side in zip(kernel, x.shape[2:], strict=True))
-            self.pools.append(Pool(self.largest, Window(kernel, kernel, pad, (1, 1), UP)))
+        self.pools = [Pool(self.largest, window) for window in pyramid(x.shape[2:], self.height)]
         tops = [pool.forward(x) for pool in self.pools]
         return [tops[0] if len(tops) == 1 else np.concatenate([top.reshape(len(x), -1) for top in tops], 1)]
 
