@@ -171,8 +171,7 @@ def _concat_in_place(layer: Layer) -> str:
 )
 def concat(layer: Layer) -> Sequence[Shape]:
     """Its bottoms joined along an axis."""
-    param = layer.message["concat_param"]
-    name, axis = _axis_or_dim(layer, param, "concat_param", "concat_dim", "")
+    name, axis = _axis_or_dim(layer, "concat_param", "")
     first = next((i for i, bottom in enumerate(layer.bottoms) if bottom.shape is not None), None)
     if first is None:
         return ()
@@ -211,14 +210,18 @@ def concat(layer: Layer) -> Sequence[Shape]:
     return (tuple(top),)
 
 
-def _axis_or_dim(layer: Layer, param: Message, path: str, old: str, at: str) -> tuple[str, int]:
-    """The path and the value of the field that sets the axis: `axis` or the deprecated `old`."""
-    entries = param.entries
-    if old not in entries:
-        return f"{path}.axis", entries["axis"][0][0] if "axis" in entries else 1
-    if "axis" in entries:
-        layer.fail("axis-twice", f"both axis and {old} are set", f"{path}.{old}", at)
-    return f"{path}.{old}", entries[old][0][0]
+def axis_field(param: Message) -> str:
+    """The field of a Concat or Slice that sets its axis: `axis`, or a deprecated one."""
+    return next((name for name in ("concat_dim", "slice_dim") if name in param.entries), "axis")
+
+
+def _axis_or_dim(layer: Layer, settings: str, at: str) -> tuple[str, int]:
+    """The path and the value of the field that sets the axis."""
+    param = layer.message[settings]
+    name = axis_field(param)
+    if name != "axis" and "axis" in param.entries:
+        layer.fail("axis-twice", f"both axis and {name} are set", f"{settings}.{name}", at)
+    return f"{settings}.{name}", param[name]
 
 
 def _slice_in_place(layer: Layer) -> str:
@@ -241,7 +244,7 @@ def _slice_in_place(layer: Layer) -> str:
 def slice_(layer: Layer) -> Sequence[Shape]:
     """Slices of its bottom along an axis, between slice points or of equal size."""
     param = layer.message["slice_param"]
-    name, axis = _axis_or_dim(layer, param, "slice_param", "slice_dim", ":13")
+    name, axis = _axis_or_dim(layer, "slice_param", ":13")
     points = param["slice_point"]
     tops = len(layer.tops)
     path = "slice_param.slice_point[0]"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..layers.common import axis_field
 from ..moments.graph import Blob, Layer
 from ..moments.shapes import Shape
 from ..proto.named_tuple import NamedTuple
@@ -81,7 +82,7 @@ def _growth(layer: Layer) -> tuple[float | None, int | None, int | None]:
 def _concat(layer: Layer, times: float) -> WideningBlock | None:
     """A Concat along the channels whose branches come from narrower blobs without normalisation."""
     param = layer.message["concat_param"]
-    if (param["axis"] if "axis" in param else param["concat_dim"]) != 1 or len(layer.bottoms) < 2:
+    if param[axis_field(param)] != 1 or len(layer.bottoms) < 2:
         return None
     after = _channels(layer.tops[0].shape)
     before = _widest_before(layer)

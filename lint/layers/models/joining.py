@@ -20,6 +20,7 @@ from ...moments.statistics import (
     scaled_diffs,
     sign_correlations,
 )
+from ..common import axis_field
 from .linear import product, summed_over_positions, total, weighted
 from .loss_models import apart, are_twins, difference, softmax_gradient, softmax_probabilities
 from .pooling import largest_gaussian
@@ -49,7 +50,7 @@ class Concat(SignalModel):
 def _joined_axis(layer: Layer) -> int:
     """The axis along which a Concat joins its bottoms."""
     param = layer.message["concat_param"]
-    axis: int = param["concat_dim"] if "concat_dim" in param.entries else param["axis"]
+    axis: int = param[axis_field(param)]
     return axis if axis >= 0 else axis + len(shape_of(layer.bottoms[0]))
 
 

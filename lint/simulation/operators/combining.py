@@ -5,15 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ...layers.common import axis_field
 from ...moments.shapes import count
 from ..arrays import Array, np
 from ..operator import CannotSimulate, Gradients, Operator, Unary
-
-
-def _axis_of(settings: object, old: str) -> int:
-    """The axis that a Concat or Slice is along: `axis`, or the deprecated field."""
-    axis: int = settings[old] if old in settings.entries else settings["axis"]  # type: ignore[attr-defined,index]
-    return axis
 
 
 class Concat(Operator):
@@ -22,7 +17,8 @@ class Concat(Operator):
     @property
     def axis(self) -> int:
         """The axis."""
-        return _axis_of(self.layer.message["concat_param"], "concat_dim")
+        param = self.layer.message["concat_param"]
+        return int(param[axis_field(param)])
 
     def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
         return [np.concatenate(bottoms, self.axis) if len(bottoms) > 1 else bottoms[0]]
@@ -40,7 +36,8 @@ class Slice(Operator):
     @property
     def axis(self) -> int:
         """The axis."""
-        return _axis_of(self.layer.message["slice_param"], "slice_dim")
+        param = self.layer.message["slice_param"]
+        return int(param[axis_field(param)])
 
     def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
         points = list(self.layer.message["slice_param"]["slice_point"])
