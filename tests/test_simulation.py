@@ -17,6 +17,7 @@ from nets import layer_of, net_of  # noqa: E402
 
 from caffe_lint.engine.files_in_memory import Files  # noqa: E402
 from caffe_lint.moments.signal_model import AssumedData  # noqa: E402
+from caffe_lint.moments.weights import filled as filled_weights  # noqa: E402
 from caffe_lint.net.job import Nets, SolverFile  # noqa: E402
 from caffe_lint.net.net import Net  # noqa: E402
 from caffe_lint.proto.binder import Message, bind  # noqa: E402
@@ -197,6 +198,21 @@ def test_a_filler_that_cannot_make_a_shape_is_named_with_it(shape: tuple[int, ..
 def test_a_bilinear_filler_interpolates() -> None:
     values = filled(_filler('type: "bilinear"'), (1, 1, 4, 4), np.random.default_rng(0))
     assert values[0, 0, 0].tolist() == pytest.approx([0.0625, 0.1875, 0.1875, 0.0625])
+
+
+@pytest.mark.parametrize("text", ['type: "xavier"', 'type: "msra" variance_norm: AVERAGE', 'type: "bilinear"', 'type: "positive_unitball"'])
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 5, 6, 7])
+def test_the_signal_begins_with_the_weights_that_are_simulated(text: str, side: int) -> None:
+    param = f"num_output: 40 kernel_size: {side} weight_filler {{ {text} }}"
+    net = layer_of(f'type: "Convolution" bottom: "x" top: "y" convolution_param {{ {param} }}', {"x": "1 30 9 9"})
+    (weight, *_) = net.layers[-1].params
+    assert weight.filler is not None
+    assert weight.shape is not None
+    values = filled(weight.filler, tuple(size or 0 for size in weight.shape), np.random.default_rng(0))
+    found = filled_weights(weight)
+    rel = 1e-6 if "bilinear" in text else 0.05
+    assert float((values**2).mean()) == pytest.approx(found.second_moment, rel=rel)
+    assert float(np.abs(values).mean()) == pytest.approx(found.mean_abs, rel=rel)
 
 
 # -- solvers ----------------------------------------------------------------------------------------------------

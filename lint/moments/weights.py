@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
@@ -64,32 +65,40 @@ def filled(param: Param) -> Weights:
     return filled_as(param, kind, {0: "FAN_IN", 1: "FAN_OUT", 2: "AVERAGE"}.get(norm, norm))
 
 
+def fan_of(shape: Sequence[int], norm: str = "FAN_IN") -> float:
+    """The number of inputs of an output, of outputs of an input, or their average, as fillers count them in a shape of any axes."""
+    total = math.prod(shape)
+    inputs = total / shape[0]
+    outputs = total / (shape[1] if len(shape) > 1 else 1)
+    return {"FAN_OUT": outputs, "AVERAGE": (inputs + outputs) / 2}.get(norm, inputs)
+
+
+def bilinear_row(side: int) -> list[float]:
+    """A row of the weights of a bilinear filler, whose product with a column is a kernel with that side."""
+    half = math.ceil(side / 2)
+    return [1 - abs(i / half - (side - 1) / (2 * half)) for i in range(side)]
+
+
 def filled_as(param: Param, kind: str, norm: str = "FAN_IN") -> Weights:
     """A parameter as a filler leaves it that looks at nothing but its shape: xavier, msra, positive_unitball, bilinear.
 
     Sources: filler.hpp; Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward
     neural networks", for xavier; He et al. (2015) for msra.
     """
-    shape = dims(param)
-    total = math.prod(shape)
-    fan_in = total / (shape[0] if shape else 1)
+    shape = dims(param) or (1,)
     if kind in ("xavier", "msra"):
-        fan_out = total / shape[1] if len(shape) > 1 else total
-        fan = {"FAN_OUT": fan_out, "AVERAGE": (fan_in + fan_out) / 2}.get(norm, fan_in)
+        fan = fan_of(shape, norm)
         if kind == "xavier":
             bound = math.sqrt(3 / fan)
             return Weights(0.0, bound * bound / 3, bound / 2)
         variance = 2 / fan
         return Weights(0.0, variance, math.sqrt(variance) * GAUSSIAN_MEAN_ABS)
     if kind == "positive_unitball":
-        mean = 1 / fan_in
+        mean = 1 / fan_of(shape)
         return Weights(mean, mean * mean / 3, mean)
     if kind == "bilinear":
-        side = shape[-1] if shape else 1
-        factor = math.ceil(side / 2)
-        centre = (2 * factor - 1 - factor % 2) / (2.0 * factor)
-        row = [1 - abs(i / factor - centre) for i in range(side)]
-        mean = (sum(row) / side) ** 2
-        square = (sum(x * x for x in row) / side) ** 2
+        row = bilinear_row(shape[-1])
+        mean = (sum(row) / len(row)) ** 2
+        square = (sum(x * x for x in row) / len(row)) ** 2
         return Weights(mean, max(0.0, square - mean * mean), mean)
     return Weights(0.0, 0.0, 0.0)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..moments.shapes import describe
+from ..moments.weights import bilinear_row, fan_of
 from .arrays import Array, Generator, np
 from .operator import CannotSimulate
 
@@ -48,7 +49,6 @@ def filled(filler: Message, shape: tuple[int, ...], draw: Generator, whole: tupl
 
 def _values(filler: Message, shape: tuple[int, ...], draw: Generator, whole: tuple[int, ...]) -> Array:
     kind = filler["type"]
-    size = math.prod(whole)
     if kind == "constant":
         return np.full(shape, filler["value"], np.float32)
     if kind == "uniform":
@@ -61,20 +61,17 @@ def _values(filler: Message, shape: tuple[int, ...], draw: Generator, whole: tup
     if kind == "positive_unitball":
         found = draw.random(shape, np.float32)
         rows = found.reshape(shape[0], -1)
-        rows /= rows.sum(1, keepdims=True) * np.float32(size / whole[0] / max(1, rows.shape[1]))
+        rows /= rows.sum(1, keepdims=True) * np.float32(fan_of(whole) / max(1, rows.shape[1]))
         return found
     if kind in ("xavier", "msra"):
-        inputs, outputs = size / whole[0], size / (whole[1] if len(whole) > 1 else 1)
-        number = {"FAN_IN": inputs, "FAN_OUT": outputs, "AVERAGE": (inputs + outputs) / 2}[filler["variance_norm"]]
+        number = fan_of(whole, filler["variance_norm"])
         if kind == "msra":
             return draw.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / number))
         bound = math.sqrt(3 / number)
         return _uniform(-bound, bound, shape, draw)
     if kind == "bilinear":
-        half = math.ceil(shape[-1] / 2)
-        centre = (shape[-1] - 1) / (2 * half)
-        line = 1 - np.abs(np.arange(shape[-1]) / half - centre)
-        return np.broadcast_to(np.outer(line, line), shape).astype(np.float32)
+        row = bilinear_row(shape[-1])
+        return np.broadcast_to(np.outer(row, row), shape).astype(np.float32)
     raise CannotSimulate(f"the filler '{kind}' cannot be simulated")
 
 
