@@ -294,6 +294,12 @@ def test_a_field_with_another_form_in_some_dialect_is_read_in_the_form_that_fits
     assert (once.dialect, kinds(once)) == ("bvlc", [])
 
 
+@pytest.mark.parametrize(("inside", "owner"), [("iou_threshold: 0.5", "synopsys"), ("num_parts: 3", "rtpose")])
+def test_a_message_with_another_form_in_some_dialect_is_read_in_the_one_that_has_its_fields(inside: str, owner: str) -> None:
+    bound = net(f"layer {{ nms_param {{ {inside} }} }}")
+    assert (bound.dialect, kinds(bound)) == (owner, [])
+
+
 def test_uses_that_fit_no_dialect_are_reported_for_the_closest_one() -> None:
     text = "layer { dense_image_data_param { } detectnet_groundtruth_param { } detectnet_augmentation_param { } }"
     bound = net(text)
