@@ -16,7 +16,8 @@ from harness import SOLVER  # noqa: E402
 from nets import layer_of, net_of  # noqa: E402
 
 from caffe_lint.engine.files_in_memory import Files  # noqa: E402
-from caffe_lint.moments.signal_model import AssumedData  # noqa: E402
+from caffe_lint.layers.models.loss_models import SoftmaxWithLoss  # noqa: E402
+from caffe_lint.moments.signal_model import AssumedData, SignalContext  # noqa: E402
 from caffe_lint.moments.weights import filled as filled_weights  # noqa: E402
 from caffe_lint.net.job import Nets, SolverFile  # noqa: E402
 from caffe_lint.net.net import Net  # noqa: E402
@@ -30,6 +31,7 @@ from caffe_lint.simulation.outcome import diverging_score, judged, stalling_scor
 from caffe_lint.simulation.tape import Tape  # noqa: E402
 from caffe_lint.simulation.training_run import Course, Iteration, Norms  # noqa: E402
 from caffe_lint.simulation.updating import Updater  # noqa: E402
+from caffe_lint.stability.signal.training import PHOTOGRAPHS  # noqa: E402
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "norms" / "nets"
 ASSUMED = AssumedData(110.0, 65.0, None, (0, 3, 32, 32), 1.0)
@@ -121,6 +123,21 @@ def test_pooling_rounds_down_where_that_is_written(pool: str) -> None:
     tops, grads = run(f'type: "Pooling" pooling_param {{ {settings} }}', np.arange(25.0).reshape(1, 1, 5, 5))
     assert tops[0].shape == (1, 1, 2, 2)
     assert not grads[0][:, :, 4].any()
+
+
+@pytest.mark.parametrize(("settings", "divisor"), [
+    ("", 12), ("normalization: FULL", 16), ("normalization: BATCH_SIZE", 4), ("normalization: NONE", 1),
+    ("normalization: PRE_FIXED pre_fixed_normalizer: 6", 6), ("normalize: false", 4),
+])  # fmt: skip
+def test_a_loss_is_divided_as_the_signal_says(settings: str, divisor: int) -> None:
+    inside = f'type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" loss_param {{ ignore_label: 1 {settings} }}'
+    net = layer_of(inside, {"x": "4 3 2 2", "t": "4 2 2"}, dialect="rfcn")
+    labels = np.zeros((4, 2, 2))
+    labels[0] = 1  # ignored
+    (top,) = operator_of(net.layers[-1], np.random.default_rng(0)).forward([np.zeros((4, 3, 2, 2)), labels], [])
+    assert float(top) == pytest.approx(12 * math.log(3) / divisor)
+    model = SoftmaxWithLoss(net.layers[-1], SignalContext(lambda layer: (), PHOTOGRAPHS))
+    assert model.divisor == (16 if divisor == 12 else divisor)  # it takes all labels for valid
 
 
 def test_pooling_rounds_up() -> None:

@@ -35,7 +35,7 @@ _LABELLED: dict[str, Any] = {**_LOSS, "refuses_gradient": (1,), "not_forced": (1
 
 
 def loss_normalization(layer: Layer) -> str:
-    """The normalization of a loss that is normalised by `LOSS_PARAM`: FULL, VALID, BATCH_SIZE or NONE.
+    """The normalization of a loss that is normalised by `LOSS_PARAM`: FULL, VALID, BATCH_SIZE, NONE or PRE_FIXED.
 
     Source: SoftmaxWithLossLayer::LayerSetUp and SigmoidCrossEntropyLossLayer::LayerSetUp.
     """
@@ -46,6 +46,17 @@ def loss_normalization(layer: Layer) -> str:
     if "normalize" in param.entries and not layer.traits.takes_matrix:
         return "VALID" if param["normalize"] else "BATCH_SIZE"
     return "BATCH_SIZE" if layer.traits.applies == SIGMOID else "VALID"
+
+
+def loss_divisor(layer: Layer, items: float, terms: float, valid: float) -> float:
+    """What a loss that is normalised by `LOSS_PARAM` divides the sum of so many terms by, of which so many are valid.
+
+    Source: LossLayer::GetNormalizer.
+    """
+    how = loss_normalization(layer)
+    if how == "PRE_FIXED":  # the forks of R-FCN
+        return max(1.0, float(layer.message["loss_param"]["pre_fixed_normalizer"]))
+    return max(1.0, float({"FULL": terms, "BATCH_SIZE": items, "NONE": 1}.get(how, valid)))
 
 
 def class_axis(layer: Layer) -> int:

@@ -1,6 +1,6 @@
 """Losses: their value in the first iteration, the gradient they send down, and their curvature.
 
-The divisors are those of facts that were read from Caffe's source: see `layers.loss.loss_normalization`.
+The divisors are those of facts that were read from Caffe's source: see `layers.loss.loss_divisor`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ...moments.statistics import (
     share_above,
     sign_correlations,
 )
-from ..loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM, LOSS_PARAM, class_axis, loss_normalization
+from ..loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM, LOSS_PARAM, class_axis, loss_divisor
 from .elementwise import sigmoid, softplus
 from .linear import product
 
@@ -117,11 +117,8 @@ class Loss(SignalModel):
         kind = self.layer.kind
         if kind is None or kind.normalization != LOSS_PARAM:
             return float(self.items)
-        how = loss_normalization(self.layer)
-        how = {0: "FULL", 1: "VALID", 2: "BATCH_SIZE", 3: "NONE"}.get(how, how)  # type: ignore[call-overload]
-        if how == "PRE_FIXED":  # the forks of R-FCN
-            return max(1.0, float(self.layer.message["loss_param"]["pre_fixed_normalizer"]))
-        return float({"BATCH_SIZE": self.items, "NONE": 1}.get(how, self.number_of_terms()))
+        number = self.number_of_terms()
+        return loss_divisor(self.layer, self.items, number, number)
 
     def number_of_terms(self) -> int:
         """The number of terms that FULL and VALID divide by, all labels taken for valid."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ...layers.detection import aspect_ratios
-from ...layers.loss import loss_normalization
+from ...layers.loss import loss_divisor
 from ..arrays import Array, np
 from ..operator import CannotSimulate, Gradients, Operator
 from .combining import softmax
@@ -94,8 +94,7 @@ class MultiBoxLoss(Operator):
                 counted[worst] = True
             score_loss += float(losses[counted].sum())
             self.of_scores[item, counted] = gradients[counted]
-        numbers = {"VALID": matches, "BATCH_SIZE": items, "FULL": items * len(priors), "NONE": 1}
-        self.divisor = max(1, numbers[loss_normalization(self.layer)])
+        self.divisor = loss_divisor(self.layer, items, items * len(priors), matches)
         self.of_locations *= param["loc_weight"]
         return [np.asarray((param["loc_weight"] * location_loss + score_loss) / self.divisor, bottoms[0].dtype)]
 

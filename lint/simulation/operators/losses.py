@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...layers.loss import loss_normalization
+from ...layers.loss import loss_divisor
 from ...net.classes import ignored_label
 from ..arrays import Array, Generator, np
 from ..operator import CannotSimulate, Gradients, Operator
@@ -41,9 +41,8 @@ class _Labelled(Operator):
         return found, valid
 
     def divisor(self, valid: Array, outer: int) -> float:
-        """What the sum is divided by (LossLayer::GetNormalizer)."""
-        number = {"FULL": valid.size, "VALID": int(valid.sum()), "BATCH_SIZE": outer, "NONE": 1}[loss_normalization(self.layer)]
-        return float(max(1, number))
+        """What the sum is divided by."""
+        return loss_divisor(self.layer, outer, valid.size, int(valid.sum()))
 
 
 class SoftmaxWithLoss(_Labelled):
@@ -109,8 +108,7 @@ class SigmoidCrossEntropyLoss(Operator):
         self.valid = np.ones(x.shape, bool) if ignored is None else target.astype(np.int64) != ignored
         above = x >= 0
         terms = -(x * (target - above)) + np.log(1 + np.exp(x - 2 * x * above))
-        numbers = {"FULL": x.size, "VALID": int(self.valid.sum()), "BATCH_SIZE": len(x), "NONE": 1}
-        self.number = max(1, numbers[loss_normalization(self.layer)])
+        self.number = loss_divisor(self.layer, len(x), x.size, int(self.valid.sum()))
         return [np.asarray(terms[self.valid].sum() / self.number, x.dtype)]
 
     def backward(
