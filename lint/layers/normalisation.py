@@ -62,6 +62,14 @@ def batch_norm(layer: Layer) -> Sequence[Shape]:
     return (shape,)
 
 
+def uses_stored_statistics(layer: Layer) -> bool:
+    """Whether a BatchNorm uses stored statistics rather than those of the batch: in a test, unless `use_global_stats` is written.
+
+    Source: BatchNormLayer::LayerSetUp.
+    """
+    return bool(layer.message["batch_norm_param"].get("use_global_stats", layer.phase == "TEST"))
+
+
 def _has_fields_of_its_own(layer: Layer) -> bool:
     """Whether the file is for a fork with its own BatchNorm, which may learn what BVLC's must not."""
     return _has_own_fields(layer.message.type.readable["batch_norm_param"].message, layer.context.dialect)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..layers.normalisation import uses_stored_statistics
+
 if TYPE_CHECKING:
     from ..moments.graph import Layer
     from .net import Net
@@ -14,9 +16,7 @@ def stored_statistics(net: Net) -> list[Layer]:
     return [
         layer
         for layer in net.layers
-        if layer.traits.stores_statistics
-        and layer.phase == "TRAIN"
-        and layer.message["batch_norm_param"].get("use_global_stats") is True
+        if layer.traits.stores_statistics and layer.phase == "TRAIN" and uses_stored_statistics(layer)
     ]
 
 

@@ -18,6 +18,7 @@ from ...moments.statistics import (
     scaled_diffs,
 )
 from ...moments.weights import dims
+from ..normalisation import uses_stored_statistics
 from .linear import ONE, bias_gradient, pair_sum, scaled_by_weights
 
 if TYPE_CHECKING:
@@ -49,10 +50,8 @@ class BatchNorm(SignalModel):
         self.eps = _BN_EPS
         self.stored = False  # whether stored statistics are used, which are 0 before any training
         if layer.traits.base == "BatchNorm":
-            param = layer.message["batch_norm_param"]
-            self.eps = float(param["eps"])
-            told = "use_global_stats" in param.entries
-            self.stored = bool(param["use_global_stats"]) if told else layer.phase != "TRAIN"
+            self.eps = float(layer.message["batch_norm_param"]["eps"])
+            self.stored = uses_stored_statistics(layer)
         shape = layer.bottoms[0].shape or ()
         number = size_of(layer.bottoms[0]) / max(1, (shape[1] if len(shape) > 1 else 1) or 1)
         self.unbiased = 1 - 1 / max(number, 1.0)

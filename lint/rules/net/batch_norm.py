@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import Fields, add_message, free_name, insert_layers, names_in, remove_bias, state_rules
+from ...layers.normalisation import uses_stored_statistics
 from ...moments.graph import Layer
 from ...moments.shapes import count
 from ...net.job import Job, NetInPhase
@@ -169,7 +170,7 @@ def batch_norm_too_few_values(job: Job, *, images: int) -> Iterator[Hit]:
         return
     passes = job.solver.message.get("iter_size", 1)
     layers = [
-        layer for layer in subject.net.layers if layer.traits.stores_statistics and _is_of_batch(layer) and layer.bottoms
+        layer for layer in subject.net.layers if layer.traits.stores_statistics and not uses_stored_statistics(layer) and layer.bottoms
     ]
     for layer in layers:
         if _values_of_a_channel(layer) == 1:
@@ -199,11 +200,6 @@ def _is_plain(layer: Layer) -> bool:
     if not layer.traits.stores_statistics or not layer.bottoms or len(layer.tops) != 1:
         return False
     return _OWN_SCALE.isdisjoint(_settings(layer).entries) and len(layer.message["param"]) <= 3
-
-
-def _is_of_batch(layer: Layer) -> bool:
-    """Return whether a BatchNorm uses batch statistics rather than stored ones."""
-    return not _settings(layer).get("use_global_stats", layer.phase == "TEST")
 
 
 def _wants_scale(reader: Layer) -> bool:
@@ -239,7 +235,7 @@ def _has_useless_bias(layer: Layer) -> bool:
 
 def _subtracts_mean(layer: Layer) -> bool:
     settings = _settings(layer)
-    if layer.phase == "TRAIN" and not _is_of_batch(layer):
+    if layer.phase == "TRAIN" and uses_stored_statistics(layer):
         return False
     return "disable_mean" not in settings.entries  # happynear's
 

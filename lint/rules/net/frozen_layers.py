@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import Fields, add_message, insert_layers
+from ...layers.normalisation import uses_stored_statistics
 from ...moments.graph import Layer
 from ...net.job import NetInPhase
 from ...net.names import also_in, named
@@ -133,9 +134,7 @@ def unfrozen_statistics(subject: NetInPhase) -> Iterator[Hit]:
 
 
 def _changes_among_frozen(layer: Layer) -> bool:
-    if not layer.traits.stores_statistics or layer.phase != "TRAIN":
-        return False
-    if layer.message["batch_norm_param"]["use_global_stats"]:
+    if not layer.traits.stores_statistics or layer.phase != "TRAIN" or uses_stored_statistics(layer):
         return False
     before = layer.bottoms[0].producer if layer.bottoms else None
     after = layer.tops[0].consumers[0] if layer.tops and layer.tops[0].consumers else None

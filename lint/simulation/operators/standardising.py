@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...layers.normalisation import uses_stored_statistics
 from ..arrays import Array, Generator, np
 from ..operator import Gradients, Operator, Unary
 
@@ -46,7 +47,7 @@ class BatchNorm(Operator):
     def __init__(self, layer: Layer, draw: Generator) -> None:
         super().__init__(layer, draw)
         param = layer.message["batch_norm_param"]
-        self.uses_stored = bool(param["use_global_stats"]) if "use_global_stats" in param.entries else layer.phase == "TEST"
+        self.uses_stored = uses_stored_statistics(layer)
         self.fraction, self.eps = param["moving_average_fraction"], param["eps"]
         self.statistics: _Statistics | None = None
 

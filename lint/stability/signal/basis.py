@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...layers.fillers import FILLER_TYPES
 from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
+from ...layers.normalisation import uses_stored_statistics
 from ...net.data_facts import tops_facts
 from ...net.scores import scores_as_probabilities
 from ...net.trained_weights import copied
@@ -189,7 +190,7 @@ def _loaded_statistics(net: Net, origin: WeightsOrigin) -> Iterator[str]:
     """Which layer normalises with the statistics of a file, of which only sizes are known."""
     if origin.trained is not None:
         for layer in net.layers:
-            if layer.traits.stores_statistics and layer.message["batch_norm_param"].get("use_global_stats"):
+            if layer.traits.stores_statistics and uses_stored_statistics(layer):
                 yield f"'{layer.name}' normalises with the statistics of a file (use_global_stats)"
 
 
