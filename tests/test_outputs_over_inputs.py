@@ -85,6 +85,17 @@ def test_a_list_of_images_is_not_replaced_by_the_report_on_it(folder: Path) -> N
     assert (folder / "list.txt").read_text() == "a.png 0\n"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [("log", "train.log", "--csv"), ("solver.prototxt", "--write-baseline"), ("schedule", "solver.prototxt", "--plot")],
+)
+def test_standard_output_is_no_file_to_write_to(folder: Path, arguments: tuple[str, ...]) -> None:
+    done = run(folder, *arguments, "-")
+    assert done.returncode == 2
+    assert "'-' names no file to write to" in done.stderr or "--plot -: the name must end in" in done.stderr
+    assert not list(folder.glob("-*"))
+
+
 def test_an_earlier_output_is_replaced(folder: Path) -> None:
     for arguments in (
         (".", "-o", "report.txt"),

@@ -146,7 +146,7 @@ def test_a_log_is_read_without_a_net_that_is_missing_which_is_said(folder: Path)
     assert (done.return_value, done.stderr.startswith(said)) == (1, True)
 
 
-# -- input shapes ---------------------------------------------------------------------------------
+# -- options that have no effect ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -174,6 +174,17 @@ def test_of_the_settings_of_a_tree_only_other_axes_are_said(folder: Path, comman
 def test_an_input_shape_that_the_net_leaves_open_is_taken_quietly(folder: Path, command: str) -> None:
     (folder / "net.prototxt").write_text(OPEN)
     assert run(command, "--input-shape", "data=8,6", "--input-shape", "label=8")[2] == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_facts_about_other_data_than_the_net_reads_are_said_to_be_so(folder: Path, command: str) -> None:
+    (folder / "net.prototxt").write_text(OPEN)
+    shapes = ("--input-shape", "data=8,6", "--input-shape", "label=8")
+    (folder / "facts.json").write_text('{"other.txt": {"kind": "hdf5", "items": 3}}')
+    said = "--data-facts: facts.json has no facts about what the net reads: 'train.txt'"
+    assert said in run(command, "--data-facts", "facts.json", *shapes)[2]
+    (folder / "facts.json").write_text('{"train.txt": {"kind": "hdf5", "items": 3}}')
+    assert run(command, "--data-facts", "facts.json", *shapes)[2] == ""
 
 
 def test_a_check_says_that_no_file_names_the_top_of_an_input_shape(folder: Path) -> None:

@@ -25,6 +25,7 @@ def open_training(session: Session, path: str, input_shapes: InputShapes) -> tup
     """
     opened = session.training(path)
     check_input_shapes(opened, input_shapes)
+    _check_facts(session, opened)
     refusals = session.refusals(opened)
     for line in _stopping(opened, refusals):
         print_fitted(f"{line}\n", to_stderr=True)
@@ -35,6 +36,14 @@ def _stopping(opened: Opened, refusals: list[Finding]) -> Iterator[str]:
     yield from (problem.line for problem in opened.missing)
     for finding in refusals:
         yield f"{finding.place.path}:{finding.place.line}:{finding.place.column}: {finding.message}"
+
+
+def _check_facts(session: Session, opened: Opened) -> None:
+    """Say that the facts which the command line names are about no source of the net."""
+    path, sources = session.asked.data_facts, opened.sources()
+    if path is not None and opened.settings.facts.keys().isdisjoint(sources):
+        read = ", ".join(f"'{source}'" for source in sources) or "no source by a name"
+        complain(f"--data-facts: {path} has no facts about what the net reads: {read}")
 
 
 def check_input_shapes(opened: Opened, input_shapes: InputShapes) -> None:

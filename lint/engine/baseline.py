@@ -176,8 +176,7 @@ def read_baseline(path: str) -> Baseline:
 
 def write_baseline(baseline: Baseline) -> None:
     """Write a baseline, sorted, so that two of them can be compared. Raises BaselineError."""
-    from ..fixes.write import write_whole  # keeps what writes files out of the start
-    from ..source.write_roots import write_roots  # as above
+    from ..source.output import write_named  # keeps what writes files out of the start
 
     folder = os.path.dirname(os.path.abspath(baseline.path))
     findings: dict[str, dict[str, dict[str, int]]] = {}
@@ -186,6 +185,6 @@ def write_baseline(baseline: Baseline) -> None:
         findings.setdefault(shown, {}).setdefault(code, {})[where] = count
     text = json.dumps({"version": VERSION, "findings": findings}, indent=2, ensure_ascii=False) + "\n"
     try:
-        write_whole(baseline.path, text.encode("utf-8", "surrogateescape"), write_roots([baseline.path]))
+        write_named(baseline.path, text.encode("utf-8", "surrogateescape"), updates=True)
     except OSError as error:
         raise BaselineError(f"{baseline.path}: {error.strerror or error}") from None

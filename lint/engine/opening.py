@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..net.data_facts import DataFacts
+from ..net.data_facts import DataFacts, source_of
 from ..net.job import Job, NetInPhase, SolverFile
 from ..proto.named_tuple import NamedTuple
 from ..rule.registry import all_rules
@@ -37,6 +37,11 @@ class Opened(NamedTuple):
     files: Files
     settings: Settings
     missing: list[Problem]
+
+    def sources(self) -> list[str]:
+        """Return the sources that the data layers of its nets name, as written, each once."""
+        layers = [layer for each in self.nets for layer in each.net.layers]
+        return list(dict.fromkeys(source for layer in layers if (source := source_of(layer)) is not None))
 
     def problems(self) -> list[Problem]:
         """Return everything at which Caffe would stop before the first iteration: while reading the files and building the nets."""

@@ -366,7 +366,6 @@ class Session:
         from .. import simulation  # noqa: F401  # says how many threads numpy may use, before it is loaded
         from ..data.libraries import library  # with what loads numpy: not for the start
         from ..data.locations import base_folder  # as above
-        from ..net.data_facts import source_of  # as above
 
         library("numpy", "simulating a training")
         from ..simulation.caffe_log import caffe_log  # loads numpy
@@ -376,8 +375,7 @@ class Session:
 
         job, path = opened.job, opened.file.path
         assert job is not None
-        layers = job.train.net.layers if job.train is not None else ()
-        base = base_folder([source for layer in layers if (source := source_of(layer))], path)
+        base = base_folder(opened.sources(), path)
         plan = Plan(steps=steps, batch=batch, data=data, seeds=seeds, budget=budget, base=base)
         if (why := cannot_start(opened, refusals)) is not None:
             return Simulation(unknown(why), plan, "")

@@ -89,13 +89,12 @@ def write_facts(path: str, facts: DataFacts) -> None:
     """
     import json  # keeps json out of the start
 
-    from ..fixes.write import write_whole  # keeps what writes files out of the start
-    from ..source.write_roots import write_roots  # as above
+    from ..source.output import write_named  # keeps what writes files out of the start
 
     known: DataFacts = read_facts(path) if os.path.exists(path) else {}
     text = json.dumps({source: _plain(one) for source, one in sorted({**known, **facts}.items())}, indent=1)
     try:
-        write_whole(path, text.encode() + b"\n", write_roots([path]))
+        write_named(path, text.encode() + b"\n", updates=True)
     except OSError as error:
         raise FactsError(f"{path}: {error.strerror or error}") from None
 

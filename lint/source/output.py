@@ -12,18 +12,20 @@ from .opener import files_read
 from .write_roots import write_roots
 
 
-def write_named(path: str, content: bytes | BinaryIO, *, mode: int | None = None) -> None:
+def write_named(path: str, content: bytes | BinaryIO, *, mode: int | None = None, updates: bool = False) -> None:
     """Write bytes, or what is left of an open file, to a file that the user named: see `fixes.write.write_whole`.
 
-    Raises InputError for a file that this run has read, and OSError if it cannot be written.
+    Raises InputError for a file that this run has read, unless the content `updates` it, and OSError if it cannot be written.
     """
-    require_output(path)
+    require_output(path, updates=updates)
     write_whole(path, content, write_roots([path]), mode=mode)
 
 
-def require_output(path: str) -> None:
-    """Raise InputError if this run has read the file at a path, by whatever name."""
-    if not os.path.isfile(path):
+def require_output(path: str, *, updates: bool = False) -> None:
+    """Raise InputError if a path is that of no file, or of one that this run has read, by whatever name, and does not update."""
+    if path in ("", "-"):
+        raise InputError(f"'{path}' names no file to write to")
+    if updates or not os.path.isfile(path):
         return
     for read in sorted(files_read()):
         with suppress(OSError, ValueError):  # it is gone, or no file can have such a name
