@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,21 @@ def test_a_simulation_that_runs_out_of_memory_says_so(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(InnerProduct, "forward", full)
     assert as_json(tmp_path)["cannot_tell"]["reason"] == "the simulation needs more memory than there is"
+
+
+def test_a_linear_algebra_without_memory_does_not_end_the_program(tmp_path: Path) -> None:
+    import resource  # not on Windows
+
+    (tmp_path / "net.prototxt").write_text(NET.replace("dim: 8", "dim: 64").replace("dim: 16", "dim: 180"))
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    options = ("--from-scratch", "--steps", "5", "--batch", "64", "--budget", "1000")
+    for megabytes in (250, 260):
+        done = subprocess.run(
+            [sys.executable, "-m", "caffe_lint", "simulate", "solver.prototxt", *options],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+            preexec_fn=lambda most=megabytes: resource.setrlimit(resource.RLIMIT_AS, (most * 1_000_000,) * 2),
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("budget", ["nan", "inf", "-1", "0"])

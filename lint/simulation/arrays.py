@@ -11,6 +11,10 @@ __all__ = ["AT_ONCE", "Array", "Generator", "np", "resizing_matrix", "sum_abs"]
 Array: TypeAlias = Any  # of numpy, whose own types differ between its versions
 Generator: TypeAlias = Any  # the random numbers of numpy
 
+# OpenBLAS takes its own memory with the first product, keeps it, and ends the process with status 1 if there is none: so it gets it
+# before arrays fill the memory, which end in a MemoryError.
+np.ones((256, 256), np.float32) @ np.ones((256, 256), np.float32)
+
 AT_ONCE = 1 << 16  # values that stay in a core's cache while several things are done to them
 
 
