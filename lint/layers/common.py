@@ -303,7 +303,7 @@ def split(layer: Layer) -> Sequence[Shape]:
 
 
 def _is_product(layer: Layer) -> bool:
-    return layer.message["eltwise_param"]["operation"] in ("PROD", 0)
+    return bool(layer.message["eltwise_param"]["operation"] == "PROD")
 
 
 def _eltwise_in_place(layer: Layer) -> str:

@@ -104,11 +104,11 @@ def combined(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
     """Eltwise: a sum, a maximum, or a product of values that are never negative."""
     param = layer.message["eltwise_param"]
     operation = param["operation"]
-    if operation in ("SUM", 1) and not any(coefficient != 1 for coefficient in param["coeff"]):
+    if operation == "SUM" and not any(coefficient != 1 for coefficient in param["coeff"]):
         return Interval(sum(x.low for x in bottoms), sum(x.high for x in bottoms))
-    if operation in ("MAX", 2):
+    if operation == "MAX":
         return Interval(max(x.low for x in bottoms), max(x.high for x in bottoms))
-    if operation in ("PROD", 0) and all(x.low >= 0 for x in bottoms):
+    if operation == "PROD" and all(x.low >= 0 for x in bottoms):
         return Interval(0.0, zero=any(x.zero for x in bottoms))
     return UNKNOWN_INTERVAL
 

@@ -61,8 +61,7 @@ def filled(param: Param) -> Weights:
         mean, variance = (low + high) / 2, (high - low) * (high - low) / 12
         size = abs(mean) if low * high >= 0 else (low * low + high * high) / (2 * (high - low))
         return Weights(mean, variance, size)
-    norm = filler["variance_norm"]
-    return filled_as(param, kind, {0: "FAN_IN", 1: "FAN_OUT", 2: "AVERAGE"}.get(norm, norm))
+    return filled_as(param, kind, filler["variance_norm"])
 
 
 def fan_of(shape: Sequence[int], norm: str = "FAN_IN") -> float:

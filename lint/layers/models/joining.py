@@ -74,8 +74,7 @@ class Eltwise(SignalModel):
         super().__init__(layer, context)
         number = len(layer.bottoms)
         param = layer.message["eltwise_param"]
-        written = param["operation"]
-        self.operation = {0: "PROD", 1: "SUM", 2: "MAX"}.get(written, str(written))
+        self.operation: str = param["operation"]
         self.coefficients = list(param["coeff"]) if len(param["coeff"]) == number else [1.0] * number
         self.again = [blob in layer.bottoms[:i] for i, blob in enumerate(layer.bottoms)]
         opposite = number == 2 and self.operation == "SUM" and self.coefficients[0] == -self.coefficients[1] != 0

@@ -78,7 +78,7 @@ class LRN(SignalModel):
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         param = layer.message["lrn_param"]
-        within = param["norm_region"] in ("WITHIN_CHANNEL", 1)
+        within = param["norm_region"] == "WITHIN_CHANNEL"
         side = max(1, param["local_size"])
         self.alpha, self.beta = float(param["alpha"]), float(param["beta"])
         self.k = 1.0 if within else float(param["k"])

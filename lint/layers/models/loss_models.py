@@ -580,7 +580,7 @@ class HingeLoss(Scores):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        self.squared = layer.message["hinge_loss_param"]["norm"] in ("L2", 2)
+        self.squared = layer.message["hinge_loss_param"]["norm"] == "L2"
         self.labelled = 1 / (self.outputs * self.positions)  # the share of scores that are to be above 1, not below -1
 
     def inside(self, values: Values) -> tuple[Values, Values]:

@@ -214,8 +214,8 @@ class Pooling(SignalModel):
         super().__init__(layer, context)
         self.window, self.stride = _window(layer)
         pool = layer.message["pooling_param"]["pool"]
-        self.takes_maximum = pool in ("MAX", 0)
-        self.draws = pool in ("STOCHASTIC", 2) and layer.phase == "TRAIN"
+        self.takes_maximum = pool == "MAX"
+        self.draws = pool == "STOCHASTIC" and layer.phase == "TRAIN"
         self.tops = positions_of(layer.tops[0])
         self.positions = positions_of(layer.bottoms[0])
 
@@ -258,7 +258,7 @@ class SPP(SignalModel):
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
         param = layer.message["spp_param"]
-        self.takes_maximum = param["pool"] in ("MAX", 0)
+        self.takes_maximum = param["pool"] == "MAX"
         self.positions = positions_of(layer.bottoms[0])
         levels = pyramid(shape_of(layer.bottoms[0])[2:], param["pyramid_height"])
         self.windows = [float(math.prod(window.kernel)) for window in levels]

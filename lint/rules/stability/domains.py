@@ -110,7 +110,7 @@ def _exp(layer: Layer, x: Interval) -> tuple[str, str] | None:
 
 def _lrn(layer: Layer, x: Interval) -> tuple[str, str] | None:
     k = layer.message["lrn_param"]["k"]
-    if k > 0 or not x.zero or layer.message["lrn_param"]["norm_region"] not in ("ACROSS_CHANNELS", 0):
+    if k > 0 or not x.zero or layer.message["lrn_param"]["norm_region"] != "ACROSS_CHANNELS":
         return None
     return f"has a k of {k:g}", "Where all neighbouring channels are 0, it computes 0 times infinity, which is NaN."
 

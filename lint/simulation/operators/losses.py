@@ -145,7 +145,7 @@ class HingeLoss(Operator):
             raise CannotSimulate(f"'{self.layer.name}' reads a label that is not in 0 to {scores.shape[1] - 1}")
         self.signs = np.ones_like(scores)
         self.signs[np.arange(len(scores)), labels] = -1
-        self.squared = self.layer.message["hinge_loss_param"]["norm"] in ("L2", 2)
+        self.squared = self.layer.message["hinge_loss_param"]["norm"] == "L2"
         margins = 1 + scores * self.signs
         self.margins = np.where(margins > 0, margins, scores.dtype.type(0))
         terms = self.margins * self.margins if self.squared else self.margins

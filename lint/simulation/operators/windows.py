@@ -205,10 +205,10 @@ def _pool(layer: Layer, sides: Sequence[int], draw: Generator) -> Pool:
     assert window is not None
     window = window.over(sides)
     method = layer.message["pooling_param"]["pool"]
-    if method in ("STOCHASTIC", 2):
+    if method == "STOCHASTIC":
         return StochasticPool(window, draw, layer.phase == "TRAIN")
     is_whole = window.kernel == tuple(sides) and not any(window.pad)
-    return (GlobalPool if is_whole else Pool)(method in ("MAX", 0), window)
+    return (GlobalPool if is_whole else Pool)(method == "MAX", window)
 
 
 class SPP(Operator):
@@ -218,9 +218,9 @@ class SPP(Operator):
         super().__init__(layer, draw)
         param = layer.message["spp_param"]
         self.height: int = param["pyramid_height"]
-        if param["pool"] not in ("MAX", "AVE", 0, 1):
+        if param["pool"] not in ("MAX", "AVE"):
             raise CannotSimulate(f"stochastic pooling ('{layer.name}') cannot be simulated")
-        self.largest = param["pool"] in ("MAX", 0)
+        self.largest = param["pool"] == "MAX"
         self.pools: list[Pool] = []
 
     def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
@@ -252,7 +252,7 @@ class LRN(Unary):
         param = layer.message["lrn_param"]
         self.size: int = param["local_size"]
         self.alpha, self.beta = param["alpha"], param["beta"]
-        self.within = param["norm_region"] in ("WITHIN_CHANNEL", 1)
+        self.within = param["norm_region"] == "WITHIN_CHANNEL"
         self.number = self.size * self.size if self.within else self.size
         self.shift = 1.0 if self.within else param["k"]
         self.base: Array | None = None
