@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from harness import NET, SOLVER
 
+from caffe_lint.source import opener
+
 LOG = "I0101 00:00:00.000000  1 solver.cpp:218] Iteration {}, loss = {}\n"
 
 
@@ -94,6 +96,15 @@ def test_standard_output_is_no_file_to_write_to(folder: Path, arguments: tuple[s
     assert done.returncode == 2
     assert "'-' names no file to write to" in done.stderr or "--plot -: the name must end in" in done.stderr
     assert not list(folder.glob("-*"))
+
+
+def test_images_without_number_are_not_kept_in_mind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opener, "_MOST_NOTED", 10)
+    opener.forget_read()
+    for number in range(100):
+        opener.note_read((f"{number}.jpg",))
+    assert len(opener.files_read()) == 10
+    opener.forget_read()
 
 
 def test_an_earlier_output_is_replaced(folder: Path) -> None:

@@ -25,6 +25,7 @@ MAX_MESSAGE = 2**31 - 1  # a .caffemodel (protobuf: coded_stream.h, no larger me
 _LEAST = 65_536  # bytes that are asked for, whatever size a file has
 
 _read: set[str] = set()  # paths
+_MOST_NOTED = 100_000  # of these paths: more are the images of a list, which nobody names for an output
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -89,7 +90,8 @@ def read_regular(path: str, limit: int, *, follow: bool = True) -> bytes:
 
 def note_read(paths: Iterable[str]) -> None:
     """Keep that this run reads files, also where another process opened them."""
-    _read.update(paths)
+    if len(_read) < _MOST_NOTED:
+        _read.update(paths)
 
 
 def files_read() -> frozenset[str]:
