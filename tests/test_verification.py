@@ -54,6 +54,34 @@ def test_a_declared_change_passes(asked: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "old", "new"),
+    [
+        (PathChange((("net_param", 0), ("layer", 1)), "top", ("w",)), b'top: "z"', b'top: "w"'),
+        (
+            PathInsertion((("net_param", 0),), "layer", 2, {"name": ["c"], "relu_param": [{"negative_slope": [0.1]}]}),
+            b"\n}\n",
+            b'\nlayer { name: "c" relu_param { negative_slope: 0.1 } }\n}\n',
+        ),
+    ],
+)
+def test_protobuf_itself_verifies_changes_of_messages_in_messages(
+    change: PathChange | PathInsertion, old: bytes, new: bytes, asked: list[str]
+) -> None:
+    before = SOLVER.replace(b'net: "a.prototxt"', b"net_param {\n" + NET + b"}")
+    assert old in before
+    verify_text(before, before.replace(old, new), change)
+    assert asked == ["protobuf", "protobuf"]
+    with pytest.raises(FixRejected):
+        verify_text(before, before, change)
+
+
+def test_a_field_that_a_fix_takes_for_unknown_and_protobuf_knows_is_left_to_our_binder(asked: list[str]) -> None:
+    with pytest.raises(FixRejected):
+        verify_text(NET, NET + b'layer { top: "w" }\n', PathInsertion((), "layer", 2, {"?top": [b'top "w"']}))
+    assert asked == ["protobuf", "binder", "binder"]
+
+
+@pytest.mark.parametrize(
     ("after", "changes", "message"),
     [
         (SOLVER.replace(b"0.1", b"0.01"), (), r"base_lr is 0\.00999\d*, expected 0\.1000"),
