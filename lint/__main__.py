@@ -15,10 +15,6 @@ except FileNotFoundError:  # the folder was removed
 if os.path.dirname(os.path.dirname(os.path.realpath(__file__))) != _HERE:
     sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder) != _HERE]
 
-try:
-    from .cli.main import main
-except KeyboardInterrupt:  # nothing is there yet that handles it
-    sys.stderr.write("interrupted\n")
-    sys.exit(130)
+from .cli.entry import main
 
 main()

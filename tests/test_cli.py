@@ -315,16 +315,22 @@ def test_ctrl_c_ends_it_without_a_traceback(folder: Path) -> None:
     assert process.returncode in (130, -signal.SIGINT)
 
 
-def test_ctrl_c_while_it_is_loaded_is_no_traceback_either(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "start",
+    [
+        "import runpy; runpy.run_module('caffe_lint.__main__', run_name='__main__')",
+        "from importlib import metadata; metadata.entry_points(group='console_scripts', name='caffe-lint')['caffe-lint'].load()()",
+    ],
+)
+def test_ctrl_c_while_it_is_loaded_is_no_traceback_either(folder: Path, start: str) -> None:
     code = (
-        "import builtins, runpy\n"
+        "import builtins\n"
         "load = builtins.__import__\n"
         "def interrupt(name, *others, **named):\n"
-        "    if name == 'cli.main':\n"
+        "    if name == 'main':\n"
         "        raise KeyboardInterrupt\n"
         "    return load(name, *others, **named)\n"
-        "builtins.__import__ = interrupt\n"
-        "runpy.run_module('caffe_lint.__main__', run_name='__main__')"
+        f"builtins.__import__ = interrupt\n{start}"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
