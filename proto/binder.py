@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +142,6 @@ def choose_dialect(schema: Schema, uses: Sequence[Use], forms: Iterable[tuple[Fi
     return min(candidates, key=lacking).name if candidates else "bvlc"
 
 
-@lru_cache(maxsize=4096)  # files of one repository misspell the same fields
 def _nearest_field(type: MessageType, name: str, dialect: str, is_asked: bool) -> str | None:
     """Return the field that a name resembles most: one of the dialect, otherwise of any current one unless it was asked for."""
     here = [known for known, spec in type.fields_in(dialect).items() if spec.is_in(dialect)]
