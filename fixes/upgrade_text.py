@@ -230,14 +230,8 @@ def _batch_norms_of_three(net: Message) -> list[Message]:
 
 
 def _in_order(edits: Iterable[Edit]) -> tuple[Edit, ...]:
-    """Sort edits by position. Two adjacent cuts may both include the space between them."""
-    ordered: list[Edit] = []
-    for edit in sorted(edits):
-        if ordered and not edit.text and edit.start < ordered[-1].end:
-            edit = edit._replace(start=ordered[-1].end)
-        if edit.text or edit.start != edit.end:
-            ordered.append(edit)
-    return tuple(ordered)
+    """Sort edits by position, without those that change nothing."""
+    return tuple(edit for edit in sorted(edits) if edit.text or edit.start != edit.end)
 
 
 class _Writer:

@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 from click.shell_completion import CompletionItem, FishComplete, add_completion_class
 
+from ..source.opener import forget_read
 from .command_table import COMMAND_GROUPS, COMMANDS
 from .console import EXIT_FAILED
 from .help_groups import OWN, HelpContext, sections
@@ -85,6 +86,7 @@ def cli() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs a command line and gives the exit status. Raises KeyboardInterrupt when click was interrupted."""
+    forget_read()
     try:
         return cli(arguments, standalone_mode=False) or 0
     except click.exceptions.Exit as stop:
