@@ -231,6 +231,16 @@ def test_all_mistakes_are_told_in_the_order_of_their_places() -> None:
     assert kinds(bound) == ["unknown-field", "unknown-layer-type", "unknown-enum-value", "wrong-type", "wrong-type"]
 
 
+def test_a_repair_beside_one_of_the_syntax_waits_for_it() -> None:
+    text = 'net= "a"\nbase_lrr= 0.1\n'
+    tree = parse(text.encode())
+    assert [text[problem.start : problem.end] for problem in tree.problems] == ["=", "="]
+    (problem,) = bind(tree, caffe_schema(), "SolverParameter").problems
+    assert (text[problem.start : problem.end], problem.repair) == ("base_lrr", None)
+    (problem,) = solver(text.replace("=", ":")).problems
+    assert problem.repair == ((9, 17, b"base_lr"),)
+
+
 def test_a_layer_type_is_kept_as_written() -> None:
     bound = net('layer { type: "Relu" }')
     assert [problem.repair for problem in bound.problems] == [((14, 20, b'"ReLU"'),)]
