@@ -35,7 +35,7 @@ def open_training(session: Session, path: str, input_shapes: InputShapes) -> tup
 def _stopping(opened: Opened, refusals: list[Finding]) -> Iterator[str]:
     yield from (problem.line for problem in opened.missing)
     for finding in refusals:
-        yield f"{finding.place.path}:{finding.place.line}:{finding.place.column}: {finding.message}"
+        yield f"{finding.place.shown}: {finding.message}"
 
 
 def _check_facts(session: Session, opened: Opened) -> None:

@@ -25,7 +25,7 @@ class Problem(NamedTuple):
     @property
     def line(self) -> str:
         """The problem as compilers print it."""
-        return f"{self.place.path}:{self.place.line}:{self.place.column}: {self.message}"
+        return f"{self.place.shown}: {self.message}"
 
 
 class Opened(NamedTuple):

@@ -195,7 +195,7 @@ def block(finding: Finding, colour: bool, width: int | None = None) -> str:
     margin = " " * len(str(place.line))
     indent = " " * (len(margin) + 3)
     equals = f"{margin} {paint('=', 'frame', colour)} "
-    lines.append(f"{margin}{paint('-->', 'frame', colour)} {place.path}:{place.line}:{place.column}")
+    lines.append(f"{margin}{paint('-->', 'frame', colour)} {place.shown}")
     bar = paint("|", "frame", colour)
     if finding.line_text.strip():
         text, before, marked = _window(

@@ -31,7 +31,7 @@ def _command(finding: Finding, base: str) -> str:
     }
     properties = ",".join(f"{name}={_escaped(str(value), ':,')}" for name, value in values.items())
     # The log shows only the text, so the text includes the place.
-    text = f"{place.path}:{place.line}:{place.column}: {finding.code} {finding.message}"
+    text = f"{place.shown}: {finding.code} {finding.message}"
     if finding.reason:
         text += f"\n{finding.reason}"
     if finding.caused_by is not None:

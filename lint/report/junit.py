@@ -54,7 +54,7 @@ def _suite(path: str, findings: list[Finding], summary: Summary) -> tuple[dict[s
 
 def _failure(finding: Finding) -> str:
     place = finding.place
-    text = [f"{place.path}:{place.line}:{place.column}: {finding.code} {finding.message}"]
+    text = [f"{place.shown}: {finding.code} {finding.message}"]
     if finding.line_text.strip():
         text.append(visible(finding.line_text))
     text += [f"{other.path}:{other.line}:{other.column}: {other.message}" for other in finding.related]

@@ -125,7 +125,7 @@ def _text(report: Report, colour: bool) -> str:
             for line in cause.evidence
         ]
         for place in report.places.get(position, ()):
-            there = visible(f"{place.path}:{place.line}:{place.column}: {place.message}")
+            there = visible(f"{place.shown}: {place.message}")
             lines += wrapped(there, terminal, first=equals, others="    ") if terminal else [equals + there]
         lines += wrapped(f"note: {visible(cause.reason)}", terminal or WIDTH, first=equals, others="    ")
         if cause.help:

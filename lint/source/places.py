@@ -20,6 +20,11 @@ class Place(NamedTuple):
     end_column: int
     message: str = ""
 
+    @property
+    def shown(self) -> str:
+        """Where it begins, as compilers print it: `net.prototxt:3:9`."""
+        return f"{self.path}:{self.line}:{self.column}"
+
 
 def place_of(file: SourceFile, span: tuple[int, int], message: str = "") -> Place:
     """Return the place of a span of bytes in a file. Of several lines, only the first is included."""
