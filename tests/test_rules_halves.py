@@ -221,6 +221,30 @@ def test_a_stride_larger_than_the_kernel(settings: str, expected: list[str]) -> 
     assert codes(text, "N705") == expected
 
 
+@pytest.mark.parametrize(
+    ("sides", "settings", "note"),
+    [
+        ("dim: 8 dim: 8", "pool: AVE kernel_size: 1 stride: 2", "averages are 0 / 0"),  # starts at 8
+        ("dim: 9 dim: 9", "pool: AVE kernel_size: 2 stride: 5", "averages are 0;"),  # at 10
+        ("dim: 9 dim: 5", "pool: AVE kernel_size: 2 stride: 5", "averages are 0 / 0"),  # at 10 and at 5
+        ("dim: 8 dim: 8", "kernel_size: 1 stride: 2", "maxima are -3.4e38"),
+        ("dim: 8 dim: 8", "pool: STOCHASTIC kernel_size: 1 stride: 2", "undefined"),
+        ("dim: 9 dim: 8", "pool: AVE kernel_size: 1 stride_h: 2 stride_w: 2", "averages are 0 / 0"),
+        ("dim: 9 dim: 9", "pool: AVE kernel_size: 1 stride: 2", ""),
+        ("dim: 8 dim: 8", "pool: AVE kernel_size: 2 stride: 2", ""),
+        ("dim: 8 dim: 8", "pool: AVE kernel_size: 2 stride: 3 pad: 1", ""),  # Caffe drops the last window, which is padding alone
+        ("dim: 8 dim: 8", "pool: AVE kernel_size: 1 stride: 2 round_mode: FLOOR", ""),
+        ("dim: 8 dim: 8", "pool: AVE global_pooling: true", ""),
+    ],
+)
+def test_a_pooling_window_without_a_pixel(sides: str, settings: str, note: str) -> None:
+    text = f'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 3 {sides} }} }} }}\n'
+    text += f'layer {{ name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param {{ {settings} }} }}\n'
+    found = check(text, select=("N707",))
+    assert len(found) == bool(note)
+    assert all(note in finding.reason for finding in found)
+
+
 # -- data layers ----------------------------------------------------------------------------------------------
 
 

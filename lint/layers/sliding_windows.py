@@ -55,6 +55,10 @@ class Window(NamedTuple):
             steps -= 1
         return steps + 1
 
+    def last(self, axis: int, side: int) -> int:
+        """Where the last of its positions along an axis starts; below 0 is padding."""
+        return (self.number(axis, side) - 1) * self.stride[axis] - self.pad[axis]
+
     def places(self, sides: Sequence[int]) -> Sizes:
         """The numbers of its positions along all axes of a map with these sides."""
         return tuple(self.number(axis, side) for axis, side in enumerate(sides))
@@ -70,8 +74,8 @@ class Window(NamedTuple):
     def around(self, sides: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """How far its positions reach over both ends of each axis of a map with these sides."""
         return tuple(
-            (pad, max(0, (self.number(axis, side) - 1) * stride + self.extent(axis) - side - pad))
-            for axis, (side, stride, pad) in enumerate(zip(sides, self.stride, self.pad, strict=True))
+            (pad, max(0, self.last(axis, side) + self.extent(axis) - side))
+            for axis, (side, pad) in enumerate(zip(sides, self.pad, strict=True))
         )
 
 

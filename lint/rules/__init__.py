@@ -14,7 +14,7 @@ OF_FILES: dict[str, tuple[str, ...]] = {
     "net": (
         "in_place", "counted_losses", "loss_inputs", "initial_weights", "layer_numbers", "names_and_phases",
         "unused_parts", "nets_of_a_job", "train_test_inputs", "stored_statistics", "misspelled_stage", "batch_norm",
-        "class_numbers", "frozen_layers", "half_shared", "wasted", "label_readers", "label_images",
+        "class_numbers", "frozen_layers", "half_shared", "wasted", "empty_windows", "label_readers", "label_images",
     ),
     "data": ("data_layers", "data_sources", "listed_labels"),
     "solver": (

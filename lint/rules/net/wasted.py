@@ -131,7 +131,8 @@ def stride_larger_than_kernel(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    No window reads the pixels in between, so their values are lost. Usually stride and kernel size were swapped.
+    No window reads the pixels in between, so their values are lost. Usually stride and kernel size were swapped. N707 tells where
+    the last window of such a Pooling contains no pixel at all.
 
     ## When it is reported
 
