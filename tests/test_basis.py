@@ -127,6 +127,7 @@ CASES = {
     "zero weights": (net().replace(XAVIER, 'weight_filler { type: "constant" }', 1), SOLVER),
     "unknown shape": (net(data=HDF5).replace("kernel_size: 5", "kernel_h: 1 kernel_w: 5"), SOLVER),
     "scores as probabilities": (net(end=SOFTMAX.replace("SoftmaxWithLoss", "MultinomialLogisticLoss")), SOLVER),
+    "negative loss weight": (net(end=SOFTMAX.replace('top: "loss"', 'top: "loss" loss_weight: -1')), SOLVER),
     "no loss": (net(end=""), SOLVER),
     "rejected net": (net(end=SOFTMAX.replace('"fc"', '"none"')), SOLVER),
     "no net": (net(), SOLVER.replace("net.prototxt", "none.prototxt")),
@@ -146,7 +147,7 @@ def test_what_is_known_of_iteration_0_can_be_printed_for_every_cause(cause: str)
     assert found.word == "cannot tell"
     assert found.cannot_tell is not None
     assert found.cannot_tell.cause == cause
-    assert (found.gradient_norm is None) == (cause != "solver feature" and cause != "scores as probabilities")
+    assert (found.gradient_norm is None) == (cause not in ("solver feature", "scores as probabilities", "negative loss weight"))
     assert json.loads(as_json(found))["verdict"] == "cannot tell"
     assert as_text(found, trace=False).startswith("Cannot tell whether training diverges or stalls: ")
 

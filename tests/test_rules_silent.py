@@ -268,6 +268,16 @@ def test_a_loss_weight_on_features() -> None:
     assert found(NET + penalty, "N2") == []
 
 
+def test_a_negative_loss_weight() -> None:
+    loss = LOSS.replace('top: "loss"', 'top: "loss"\n  loss_weight: -0.5')
+    assert found(DATA + IP + loss, "N2") == [("N217", 24)]
+    assert fix(DATA + IP + loss, unsafe=True, select=("N217",)) == (DATA + IP + loss).replace("-0.5", "0.5")
+    frozen = IP.replace("  inner", "  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n  inner")  # a discriminator
+    assert found(DATA + IP.replace('"ip"', '"code"') + frozen.replace('"data"', '"code"') + loss, "N217") == []
+    penalty = layer("Reduction", "ip", "reward", "reduction_param { operation: MEAN } loss_weight: -0.1 ")
+    assert found(NET + penalty, "N217") == []
+
+
 def test_invalid_multipliers() -> None:
     negative = IP.replace("  inner", "  param { lr_mult: -1 }\n  param { decay_mult: -1 }\n  inner")
     assert found(DATA + negative + LOSS, "N2") == [("N211", 16), ("N211", 17)]

@@ -7,6 +7,7 @@ The normaliser depends on the layer type and on `loss_param`: see `layers.loss`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..layers.loss import LOSS_PARAM, class_axis, loss_normalization
@@ -85,6 +86,16 @@ def has_own_weight(loss: Loss) -> bool:
     written = layer.message["loss_weight"]
     was_v0 = "v0" in layer.context.upgrades
     return not was_v0 and not loss.blob.consumers and (not written or len(written) == len(layer.tops))
+
+
+def maximised_losses(net: Net) -> Iterator[Loss]:
+    """The losses with a negative weight that train the nearest layer with parameters before them to be wrong."""
+    for loss in net.losses:
+        if loss.weight < 0 and loss.layer.traits.is_loss:
+            learners = (above for above in loss.layer.upstream() if above.params and not above.traits.stores_statistics)
+            nearest = next(learners, None)
+            if nearest is not None and any(param.lr_mult for param in nearest.params):
+                yield loss
 
 
 def terms(layer: Layer) -> float | None:

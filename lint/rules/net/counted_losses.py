@@ -1,4 +1,4 @@
-"""The losses that a net learns from: none, one counted twice, one without a weight, or a layer that is not a loss."""
+"""The losses that a net learns from: none, one counted twice, one without a weight or below 0, or a layer that is not a loss."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.fields import append_field
+from ...fixes.layer_edits import set_loss_weights
 from ...layers.record import traits_of
 from ...moments.graph import Layer, Param
 from ...moments.layer_type import FROM_PROGRAM, LEARNED
 from ...net.job import NetInPhase
+from ...net.loss_sizes import has_own_weight, maximised_losses
 from ...net.names import named
 from ...net.net import Net
 from ...proto.binder import Message
@@ -203,6 +205,47 @@ def no_trainable_params(subject: NetInPhase) -> Iterator[Hit]:
         why = f"all {len(params)} parameters have lr_mult 0"
     message = f"{named(layer)} trains nothing: {why}"
     yield Hit(subject.file, layer.place(), message, "Nothing learns, but Caffe trains to the end all the same.")
+
+
+@rule("N217", "negative-loss-weight", subject="net", severity="warning", fixes="unsafe")
+def negative_loss_weight(subject: NetInPhase) -> Iterator[Hit]:
+    """Flags losses with a negative `loss_weight`.
+
+    ## What it does
+
+    Flags a `loss_weight` below 0 on loss layers in nets for training.
+
+    ## Why is this bad?
+
+    Caffe minimises the weighted sum of all losses, so it makes a loss with a negative weight as large as it can: the layers before it
+    learn to be wrong. Such a sum has no minimum. The loss falls below 0, then gradients explode, and the loss becomes NaN.
+
+    ## When it is reported
+
+    Reported as a **warning**. Nothing is reported if the layer with parameters before the loss is frozen, as where a generator is
+    trained against a discriminator.
+
+    ## Fix
+
+    Removes the sign. The fix is unsafe, because only you know whether the loss should count.
+
+    ## References
+
+    `Net::ForwardFromTo` in net.cpp.
+    """
+    if subject.phase != "TRAIN":
+        return
+    for loss in maximised_losses(subject.net):
+        if loss.entry is None:
+            continue
+        node = loss.entry[1]
+        message = f"{named(loss.layer)} has a negative loss_weight, {loss.weight:g}"
+        reason = "Training makes this loss as large as possible; it falls to minus infinity, then to NaN."
+        fix: Fix | None = None
+        if has_own_weight(loss):
+            patch = set_loss_weights(subject.file.tree, loss.layer.message, tuple(map(abs, loss.layer.loss_weights)))
+            fix = patch.fix(subject.file.path, f"make the loss_weight of '{loss.layer.name}' positive", safe=False)
+        yield Hit(subject.file, (node.start, node.end), message, reason, fix=fix)
 
 
 @rule("N210", "non-loss-with-loss-weight", subject="net", severity="warning")

@@ -13,6 +13,7 @@ from ...layers.fillers import FILLER_TYPES
 from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
 from ...layers.normalisation import uses_stored_statistics
 from ...net.data_facts import tops_facts
+from ...net.loss_sizes import maximised_losses
 from ...net.scores import scores_as_probabilities
 from ...net.trained_weights import copied
 from ...net.weights_origin import LOADED
@@ -24,7 +25,7 @@ from ...source.wording import counted
 from .passes import unmodelled_layers
 
 if TYPE_CHECKING:
-    from ...moments.graph import Blob, Layer, Param
+    from ...moments.graph import Blob, Layer, Loss, Param
     from ...net.net import Net
     from ...net.trained_weights import TrainedWeights
     from ...net.weights_origin import WeightsOrigin
@@ -83,8 +84,8 @@ class Basis(NamedTuple):
     `data` is KNOWN, BOUNDED (8-bit images) or UNKNOWN, `weights` KNOWN, LOADED, UNKNOWN or ZERO. `unmodelled` are the layers
     on the way to a loss without a signal model, `shapeless` the layers on it of unknown shapes, `features` what
     is not modelled of the solver, as clauses. `zero` are weights that start at 0 and let nothing pass, `of_scores` losses that
-    read scores as probabilities. `open_tops` hold images of unknown size, `matrices` are losses whose infogain matrix is in a
-    file. `assumed` are the noun phrases of the line `Assumed`.
+    read scores as probabilities, `maximised` those with a negative weight. `open_tops` hold images of unknown size, `matrices`
+    are losses whose infogain matrix is in a file. `assumed` are the noun phrases of the line `Assumed`.
     """
 
     data: str
@@ -94,6 +95,7 @@ class Basis(NamedTuple):
     features: tuple[str, ...]
     zero: tuple[Param, ...]
     of_scores: tuple[Layer, ...]
+    maximised: tuple[Loss, ...]
     open_tops: tuple[str, ...]
     matrices: tuple[Layer, ...]
     assumed: tuple[str, ...]
@@ -125,6 +127,7 @@ def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: Mappin
         (*features_not_modelled(solver, net), *_loaded_statistics(net, origin)),
         zero,
         tuple(layer for layer in net.layers if layer.runs_backward and scores_as_probabilities(layer) is not None),
+        tuple(maximised_losses(net)),
         tuple(open_tops),
         matrices,
         (*values, *sizes, *origin.assumed),
@@ -213,6 +216,9 @@ def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
     if basis.of_scores:
         reason = f"'{basis.of_scores[0].name}' takes the logarithm of scores instead of probabilities (N209)"
         return CannotTell("scores as probabilities", reason, "use SoftmaxWithLoss")
+    if basis.maximised:
+        reason = f"'{basis.maximised[0].layer.name}' has a negative loss_weight, and such a loss has no minimum (N217)"
+        return CannotTell("negative loss weight", reason, "make it positive")
     if basis.features:
         return CannotTell("solver feature", basis.features[0], "watch the training with caffe-lint log")
     if basis.zero:
