@@ -247,6 +247,27 @@ def test_a_layer_type_is_kept_as_written() -> None:
     assert bound.message["layer"][0]["type"] == "Relu"
 
 
+@pytest.mark.parametrize("text", ["bse_lr: 1\nbase_lr: 2\n", "base_lr: 2\nbse_lr: 1\n"])
+def test_a_misspelled_field_is_not_renamed_to_one_that_is_set(text: str) -> None:
+    bound = solver(text)
+    assert kinds(bound) == ["unknown-field"]
+    assert repaired(text, "SolverParameter") == text
+    assert bound.message["base_lr"] == 2
+
+
+@pytest.mark.parametrize(
+    ("second", "after"),
+    [
+        ("{ pad: 1 }", "layer {\n  convolution_param { num_output: 2 pad: 1 }\n}\n"),
+        ("{ bias_filler {\n    value: 1\n  } }", None),  # its lines would stand in the middle of one
+    ],
+)
+def test_two_blocks_become_one_where_that_looks_as_if_written_so(second: str, after: str | None) -> None:
+    text = f"layer {{\n  convolution_param {{ num_output: 2 }}\n  convolution_param {second}\n}}\n"
+    assert kinds(net(text)) == ["duplicate-field"]
+    assert repaired(text, "NetParameter") == (after or text)
+
+
 def test_a_required_field_is_missed() -> None:
     assert kinds(net("layer { window_data_param { } }")) == []
     assert kinds(read("short_name: 1", "NetParameter")) == ["unknown-field"]
@@ -261,6 +282,7 @@ def test_what_a_lost_brace_moves_is_no_mistake_of_its_own() -> None:
 def test_a_value_in_an_unknown_field_is_still_one() -> None:
     bound = solver('custom { source: C:\\data path: "\\q" }')
     assert kinds(bound) == ["unknown-field", "missing-quotes", "invalid-escape"]
+    assert repaired('custom { source: C:\\data path: "\\q" }', "SolverParameter") == r'custom { source: C:\data path: "\\q" }'
 
 
 def test_settings_run_together_are_one_value() -> None:
@@ -382,6 +404,11 @@ def test_a_file_of_which_nothing_is_mycaffes_needs_its_quotes() -> None:
 def test_a_lost_quote_is_a_mistake_in_mycaffe_too() -> None:
     bound = bind(parse(f'{OF_MYCAFFE}lr_policy: "inv\ntype: SGD\n'.encode()), caffe_schema(), "SolverParameter")
     assert [problem.kind for problem in bound.problems] == ["unclosed-string"]
+
+
+def test_a_word_for_a_number_is_a_mistake_in_mycaffe_too() -> None:
+    bound = bind(parse(f"{OF_MYCAFFE}base_lr: small\n".encode()), caffe_schema(), "SolverParameter")
+    assert (bound.dialect, kinds(bound)) == ("mycaffe", ["wrong-type"])
 
 
 def test_the_phase_of_mycaffe_is_known() -> None:

@@ -34,9 +34,10 @@ from caffe_lint.fixes.fields import (
     value_text,
 )
 from caffe_lint.fixes.layer_edits import insert_layers
+from caffe_lint.fixes.message_text import message_lines
 from caffe_lint.fixes.readings import compare
 from caffe_lint.fixes.write import FileChanged, write_atomically, write_copy
-from caffe_lint.proto.binder import Message, bind
+from caffe_lint.proto.binder import Message, bind, plain
 from caffe_lint.proto.parser import parse
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.source.files import SourceFile
@@ -370,6 +371,18 @@ def test_a_string_is_written_in_the_quotes_that_are_asked_for() -> None:
 
 
 # -- fixes together -----------------------------------------------------------------------------------------------
+
+
+def test_a_message_written_in_full_is_read_as_the_same_one() -> None:
+    text = (
+        rb'layer { name: "a\\b" type: "Pooling" bottom: ["x", "y"] loss_weight: 0.1 pooling_param <pool: AVE pad: 1'
+        b" global_pooling: false> include { phase: TEST stage: 'deploy' } include { phase: TRAIN } }"
+    )
+    (layer,) = read(text, "NetParameter")["layer"]
+    (again,) = read("\n".join(["layer {", *message_lines(layer), "}"]).encode(), "NetParameter")["layer"]
+    assert plain(again) == plain(layer)
+    some = read("\n".join(message_lines(layer, without=("include", "name"))).encode(), "LayerParameter")
+    assert some.entries.keys() == layer.entries.keys() - {"include", "name"}
 
 
 def test_a_fix_of_a_whole_file_is_applied_alone() -> None:

@@ -168,6 +168,11 @@ def test_a_layer_is_removed_together_with_a_change_of_another() -> None:
         ),
         ('layer { top: "a" loss_weight: [9, 8] }\n', (9.0, 2.0), 'layer { top: "a" loss_weight: [9, 2] }\n'),
         ('layer { name: "a" }\n', (2.0,), 'layer { name: "a" loss_weight: 2 }\n'),
+        (
+            'layer {\n  top: ["a", "b"]\n}\n',
+            (1.0, 0.0),
+            'layer {\n  top: ["a", "b"]\n  loss_weight: 1\n  loss_weight: 0\n}\n',
+        ),
     ],
 )
 def test_loss_weights_are_inserted_after_the_tops(text: str, weights: tuple[float, ...], after: str) -> None:

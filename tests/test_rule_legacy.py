@@ -370,6 +370,15 @@ def test_batch_norm_params_are_completed_and_corrected() -> None:
     assert places(check(before, select=UPGRADES)) == [("P204", 4)]
 
 
+def test_only_batch_norms_with_three_params_are_frozen() -> None:
+    two = 'layer { name: "bn" type: "BatchNorm" param { lr_mult: 1 } param { lr_mult: 1 } }\n'
+    three = 'layer { name: "fc" type: "Python" param { lr_mult: 1 } param { lr_mult: 1 } param { lr_mult: 1 } }\n'
+    frozen = 'layer { name: "bn" type: "BatchNorm" param {} param {} param {} }\n'
+    net = two + three + frozen
+    assert upgraded(net) == two + three + frozen.replace("{}", "{ lr_mult: 0 decay_mult: 0 }")
+    assert places(check(net, select=UPGRADES)) == [("P204", 3)]
+
+
 def test_selecting_one_form_of_a_net_of_today_leaves_the_others() -> None:
     bn = 'layer { name: "bn" type: "BatchNorm" bottom: "x" top: "y" param {} param {} param {} }\n'
     net = 'input: "x" input_shape { dim: 1 }\n' + bn
