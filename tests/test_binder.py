@@ -256,16 +256,21 @@ def test_a_misspelled_field_is_not_renamed_to_one_that_is_set(text: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("second", "after"),
+    ("first", "second", "after"),
     [
-        ("{ pad: 1 }", "layer {\n  convolution_param { num_output: 2 pad: 1 }\n}\n"),
-        ("{ bias_filler {\n    value: 1\n  } }", None),  # its lines would stand in the middle of one
+        ("{ pad: 1 }", "{ group: 2 }", "{ pad: 1 group: 2 }"),
+        ("{ pad: 1}", "{ group: 2 }", "{ pad: 1 group: 2 }"),
+        ("{\n    pad: 1\n  }", "{ group: 2 }", "{\n    pad: 1\n    group: 2\n  }"),
+        ("{\r\n    pad: 1\r\n  }", "{ group: 2 }", "{\r\n    pad: 1\r\n    group: 2\r\n  }"),
+        ("{ pad: 1 }", "{ bias_filler {\n    value: 1\n  } }", None),  # its lines would stand in the middle of one
+        ("{\n    pad: 1 }", "{ group: 2 }", None),
+        ("{ pad: 1\n  }", "{ group: 2 }", None),
     ],
 )
-def test_two_blocks_become_one_where_that_looks_as_if_written_so(second: str, after: str | None) -> None:
-    text = f"layer {{\n  convolution_param {{ num_output: 2 }}\n  convolution_param {second}\n}}\n"
+def test_two_blocks_become_one_where_that_looks_as_if_written_so(first: str, second: str, after: str | None) -> None:
+    text = f"layer {{\n  convolution_param {first}\n  convolution_param {second}\n}}\n"
     assert kinds(net(text)) == ["duplicate-field"]
-    assert repaired(text, "NetParameter") == (after or text)
+    assert repaired(text, "NetParameter") == (f"layer {{\n  convolution_param {after}\n}}\n" if after else text)
 
 
 def test_a_required_field_is_missed() -> None:
