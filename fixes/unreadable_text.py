@@ -134,7 +134,7 @@ def _owners(text: Reading, edits: Sequence[Edit]) -> tuple[Message, list[tuple[F
     Edits are in the order of their positions, as fields are. No fields are returned if one changes the punctuation between them:
     the parser has already read the text as the repair says, so the meaning does not change.
     """
-    message = message_at(text.bound.message, edits[0].start, max(edit.end for edit in edits))
+    message = message_at(text.bound.message, edits[0].start, edits[-1].end)
     fields = message.block.fields
     owned: dict[int, tuple[Field, list[Edit]]] = {}
     following = bisect_right(fields, edits[0].start, key=lambda field: field.start)
@@ -152,6 +152,8 @@ def _owners(text: Reading, edits: Sequence[Edit]) -> tuple[Message, list[tuple[F
 
 def _is_inside(field: Field, edit: Edit) -> bool:
     value = field.value
+    if edit.start == edit.end and edit.start in (field.start, field.end) and edit.text != b"]":
+        return False  # what is inserted there stands between fields, except for the end of a list
     if field.start <= edit.start and edit.end <= field.name_end:
         return True
     return (

@@ -681,7 +681,7 @@ class Reader:
             between = self.lines.end_before(line) + self.lines.indentation(end) if line else b" "
             self.problem(
                 "syntax", end, glued.end(2), f"expected the end of the value, found {self.quote(end, glued.end(2))}",
-                ((end, end, between),), "start a new line",
+                ((end, end, between),), "start a new line" if line else "insert a space",
             )  # fmt: skip
             return Scalar(minus + glued[1], end, end - start)
         quoted = source[position] in QUOTES

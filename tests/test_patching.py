@@ -318,6 +318,27 @@ def test_of_several_repairs_only_those_that_change_what_is_read_are_misread() ->
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('base_lr: 1\nnet_param {\n  name: "a"', 'base_lr: 1\nnet_param {\n  name: "a"\n}\n'),
+        ('base_lr: 1\nnet_param {\n  name: "a', 'base_lr: 1\nnet_param {\n  name: "a"\n}\n'),
+        ("custom {\n  a: 1\nbase_lr: 1\ngamma: 1\n", "custom {\n  a: 1\n}\nbase_lr: 1\ngamma: 1\n"),
+        ("base_lr: 1\nmax_iter: 400momentum: 0.9\n", "base_lr: 1\nmax_iter: 400\nmomentum: 0.9\n"),
+        ("base_lr: 1 max_iter: 400momentun: 0.9\n", "base_lr: 1 max_iter: 400 momentum: 0.9\n"),
+        ("base_lr: 1\nstepvalue: [1, 2\n", "base_lr: 1\nstepvalue: [1, 2]\n"),
+    ],
+)
+def test_what_is_missing_right_before_or_after_a_field_is_inserted(before: str, after: str) -> None:
+    assert fix(before, "solver.prototxt", unsafe=True, select=("E1",)) == after
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\nmax_iter: 5\n"])
+def test_no_bracket_is_written_into_a_string_that_is_not_closed(end: str) -> None:
+    text = f'base_lr: 1\ntest_net: ["a", "b{end}'
+    assert fix(text, "solver.prototxt", unsafe=True, select=("E1",)) == text
+
+
+@pytest.mark.parametrize(
     ("source", "edit", "written"),
     [
         (b"a,b", (1, 2, b""), b" "),
