@@ -118,6 +118,33 @@ def test_images_of_unknown_size_have_a_range_of_sizes() -> None:
     assert len({signal.training.net.layers[0].tops[0].shape for signal in found.signals}) > 1
 
 
+IMAGE_LIST = 'type: "ImageData" top: "{}" top: "{}" image_data_param {{ source: "a" batch_size: 4 }}'
+
+
+@pytest.mark.parametrize(("loss", "channels"), [("EuclideanLoss", 6), ("SigmoidCrossEntropyLoss", 6), ("SoftmaxWithLoss", 1)])
+def test_target_images_of_unknown_size_are_as_large_as_the_scores(loss: str, channels: int) -> None:
+    maps = f'layer {{ name: "maps" {DATABASE} }}'.replace("data", "map").replace("label", "none").replace("map_param", "data_param")
+    text = net(data=DATABASE, end=f"{maps} {SOFTMAX}".replace("SoftmaxWithLoss", loss).replace('"label"', '"map"'))
+    scores = text.replace("InnerProduct", "Convolution").replace("inner_product_param {", "convolution_param { kernel_size: 3")
+    found = known(scores.replace("num_output: 10", "num_output: 6"))
+    for signal in found.signals:
+        (blobs,) = (layer.bottoms for layer in signal.training.net.layers if layer.name == "loss")
+        assert blobs[1].shape == (32, channels, *blobs[0].shape[2:])
+
+
+def test_images_of_another_usual_size_are_tried_where_one_does_not_fit() -> None:
+    flat = 'layer { name: "flat" type: "Reshape" bottom: "conv1" top: "flat" reshape_param { shape { dim: 4 dim: 8 dim: 42364 } } }'
+    text = net(data=IMAGE_LIST.format("data", "label"), middle=flat).replace('bottom: "conv1" top: "fc"', 'bottom: "flat" top: "fc"')
+    assert known(text).signal.training.net.layers[0].tops[0].shape == (4, 3, 360, 480)  # of which conv1 makes 178 x 238
+    why = unknown(text.replace("42364", "42363"))
+    assert "3 x 224 x 224 gives: Reshape layer 'flat': cannot reshape" in why.sentence
+
+
+def test_what_cannot_be_read_beside_the_way_to_the_loss_ends_nothing() -> None:
+    spp = 'layer { name: "spp" type: "SPP" bottom: "conv1" top: "spp" spp_param { pyramid_height: 4294967296 } }'
+    assert known(net(middle=spp)).signal.forward.loss > 0
+
+
 # -- where nothing can be told ----------------------------------------------------------------------------------
 
 CASES = {

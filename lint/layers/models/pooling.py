@@ -260,7 +260,8 @@ class SPP(SignalModel):
         param = layer.message["spp_param"]
         self.takes_maximum = param["pool"] == "MAX"
         self.positions = positions_of(layer.bottoms[0])
-        levels = pyramid(shape_of(layer.bottoms[0])[2:], param["pyramid_height"])
+        height = max(1, param["pyramid_height"])  # 0 where the number that is written cannot be read
+        levels = pyramid(shape_of(layer.bottoms[0])[2:], height)
         self.windows = [float(math.prod(window.kernel)) for window in levels]
         self.bins = [4**level for level in range(len(levels))]
 

@@ -7,7 +7,8 @@ from functools import partial
 
 from ...layers.resizing import unpooled, written_size
 from ...layers.sliding_windows import window_of
-from ...moments.graph import Blob, Layer
+from ...moments.graph import Blob, Layer, NetProblem
+from ...moments.layer_type import CLASSIFICATION, SIGMOID
 from ...moments.shapes import Shape, describe
 from ...moments.signal_model import AssumedData, SignalContext, positions_of
 from ...net.build import rebuilt
@@ -31,6 +32,9 @@ PHOTOGRAPH, SMALL_IMAGE = (0, 3, 224, 224), (0, 3, 32, 32)
 # Smaller sizes are assumed where a fully connected layer would read a map wider than LARGEST_MAP: it reads 4 x 4 in LeNet and
 # CIFAR-10 quick, 6 x 6 in AlexNet, 7 x 7 in VGG, but 53 x 53 in a LeNet for 224 x 224. Not fitted.
 SIZES, LARGEST_MAP = (224, 128, 64, 32), 8
+# Heights and widths of images that well-known nets were written for; the first that fits is assumed where none of the above does:
+# AlexNet, Inception, DeepLab, SegNet, PSPNet, SSD, DCGAN, CIFAR-10, LeNet.
+OTHER_SIZES = ((227, 227), (299, 299), (321, 321), (360, 480), (473, 473), (512, 512), (64, 64), (32, 32), (28, 28))
 # What data may be that the files do not describe. 8-bit images: mean and standard deviation of a pixel of photographs, near
 # those of CIFAR-10 (121 and 64); of dark images of low contrast, such as those of a night or of an X-ray; and of images of high
 # contrast on white, such as drawings and scanned text. Real data lie between the last two: MNIST 33 and 79, SVHN 112 and 50,
@@ -96,8 +100,7 @@ def training_of(job: Job) -> Training | CannotTell:
         return CannotTell("no net", "the training net is missing, empty or not named", "check the solver, which says why")
     net = job.train.net
     if not is_accepted(net):
-        first = next(problem for problem in net.problems if problem.when != "cpu")
-        return CannotTell("rejected net", f"Caffe would not train this net: {first.message}", FIX_ERRORS)
+        return CannotTell("rejected net", f"Caffe would not train this net: {_refused(net).message}", FIX_ERRORS)
     policy = job.solver.message["lr_policy"]
     if policy not in POLICIES:
         clause = f"lr_policy '{policy}' is unknown" if policy else "the solver has no lr_policy"
@@ -115,8 +118,9 @@ def training_of(job: Job) -> Training | CannotTell:
         shapes = {top.name: top.shape for layer in net.layers for top in layer.tops}
         open_tops = {name: _usual_size(shape, shapes[name]) for name, shape in of_files.items()}
         if not is_accepted(net):
-            reason = f"the size of the images in '{next(iter(of_files))}' is unknown, and the usual ones do not fit"
-            return CannotTell("unknown shape", reason, GIVE_SHAPE)
+            name = next(iter(of_files))
+            misfit = f"no usual one fits ({describe(PHOTOGRAPH[1:])} gives: {_refused(net).message})"
+            return CannotTell("unknown shape", f"the size of the images in '{name}' is unknown, and {misfit}", GIVE_SHAPE)
         maps = _maps_of_hdf5(net)
         if maps:  # as many labels as the files have
             return CannotTell("unknown shape", f"the number of labels for '{maps}' is unknown", GIVE_SHAPE)
@@ -149,13 +153,17 @@ def _usual_size(known: Shape, assumed: Shape) -> str:
 def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, AssumedData]:
     """A net with images of the largest size that suits its fully connected layers, and the assumption that they have it.
 
-    Where sizes of its maps are written, images have the size that leads to them.
+    Where sizes of its maps are written, images have the size that leads to them, and where that size does not fit, another usual one.
     """
     found = _with_images(net, open_tops, PHOTOGRAPHS.image), PHOTOGRAPHS
     written = _size_by_maps(found[0])
     if written is not None:
         assumed = PHOTOGRAPHS._replace(image=(*PHOTOGRAPH[:2], *written))
         return _with_images(net, open_tops, assumed.image), assumed
+    if not is_accepted(found[0]):
+        others = (PHOTOGRAPHS._replace(image=(*PHOTOGRAPH[:2], *size)) for size in OTHER_SIZES)
+        built = ((_with_images(net, open_tops, assumed.image), assumed) for assumed in others)
+        return next((each for each in built if is_accepted(each[0])), found)
     for size in SIZES[1:]:
         if _widest_map(found[0]) <= LARGEST_MAP:
             break
@@ -182,20 +190,36 @@ def _size_by_maps(net: Net) -> tuple[int, int] | None:
 def _with_images(net: Net, open_tops: Sequence[str], image: tuple[int, int, int, int]) -> Net:
     """A net with images of that shape where it is open.
 
-    If that does not fit, what a loss compares with scores has one channel; if that does not either, all images are grey.
+    If that does not fit, what a loss compares with scores has one channel; if that does not either, it is as large as the scores, or
+    all images are grey. If nothing fits, it is the net with images of that shape.
     """
-    maps = {
-        layer.tops[0].name
+    readers = {
+        layer.tops[0].name: layer.tops[0].consumers[0]
         for layer in net.layers
-        if layer.tops and all(reader.traits.is_loss and reader.bottoms[0] is not layer.tops[0] for reader in layer.tops[0].consumers)
-    }
+        if layer.tops and layer.tops[0].consumers
+        and all(reader.traits.is_loss and reader.bottoms[0] is not layer.tops[0] for reader in layer.tops[0].consumers)
+    }  # fmt: skip
     items = {top.name: _hdf5_items(layer) for layer in net.layers if _is_hdf5(layer) for top in layer.tops}
-    for of_one_channel in ((), maps, open_tops):
-        channels = {name: 1 if name in of_one_channel else image[1] for name in open_tops}
-        found = rebuilt(net, {name: (items.get(name, image[0]), channels[name], *image[2:]) for name in open_tops})
-        if is_accepted(found):
-            break
-    return found
+    images: dict[str, Sequence[int]] = {name: (items.get(name, image[0]), *image[1:]) for name in open_tops}
+    grey = {name: (shape[0], 1, *shape[2:]) for name, shape in images.items()}
+    first = rebuilt(net, images)
+    fitting: tuple[Mapping[str, Sequence[int]], ...] = (
+        images,
+        {name: grey[name] for name in open_tops if name in readers},
+        {name: _as_scores(first, readers[name], images[name]) for name in open_tops if name in readers},
+        grey,
+    )
+    return next(filter(is_accepted, (rebuilt(net, {**images, **shapes}) for shapes in fitting)), first)
+
+
+def _as_scores(net: Net, reader: Layer, otherwise: Sequence[int]) -> Sequence[int]:
+    """The shape of targets that a loss of a net compares with its scores, value by value or, if they are classes, place by place."""
+    shape = net.layers[reader.index].bottoms[0].shape
+    if shape is None or None in shape[1:]:
+        return otherwise
+    are_classes = reader.traits.loss_family == CLASSIFICATION and reader.traits.applies != SIGMOID
+    channels = (1,) if are_classes else shape[1:2]
+    return tuple(side or 0 for side in (otherwise[0], *channels, *shape[2:]))
 
 
 def _widest_map(net: Net) -> int:
@@ -211,6 +235,11 @@ def _widest_map(net: Net) -> int:
 def is_accepted(net: Net) -> bool:
     """Whether Caffe would build a net."""
     return all(problem.when == "cpu" for problem in net.problems)
+
+
+def _refused(net: Net) -> NetProblem:
+    """The first thing that Caffe would refuse of a net that is not accepted."""
+    return next(problem for problem in net.problems if problem.when != "cpu")
 
 
 def _open_tops(layer: Layer) -> Iterator[Blob]:
