@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from .message import Entry, Message, plain, plain_value
 from .named_tuple import NamedTuple
 from .schema import Dialect, FieldType, MessageType, Schema, last_seen
-from .spelling import fold, nearest_name
+from .spelling import KnownNames, fold, nearest_name
 from .tree import Block, Field, ListValue, Problem, Scalar, Tree, Value
 from .values import float_value, unescape, word_of
 
@@ -144,9 +145,22 @@ def choose_dialect(schema: Schema, uses: Sequence[Use], forms: Iterable[tuple[Fi
 
 def _nearest_field(type: MessageType, name: str, dialect: str, is_asked: bool) -> str | None:
     """Return the field that a name resembles most: one of the dialect, otherwise of any current one unless it was asked for."""
-    here = [known for known, spec in type.fields_in(dialect).items() if spec.is_in(dialect)]
-    elsewhere = [] if is_asked else [known for known, spec in type.fields.items() if spec.dialects != {HISTORY}]
-    return nearest_name(name, here) or nearest_name(name, elsewhere)
+    here, elsewhere = _fields_to_suggest(type, dialect)
+    return nearest_name(name, here) or (None if is_asked else nearest_name(name, elsewhere))
+
+
+@lru_cache(maxsize=1024)
+def _fields_to_suggest(type: MessageType, dialect: str) -> tuple[KnownNames, KnownNames]:
+    """Return the fields of a dialect, and those of all that are not only history."""
+    here = KnownNames(known for known, spec in type.fields_in(dialect).items() if spec.is_in(dialect))
+    return here, KnownNames(known for known, spec in type.fields.items() if spec.dialects != {HISTORY})
+
+
+@lru_cache(maxsize=64)
+def _types_to_suggest(schema: Schema, dialect: str) -> tuple[KnownNames, KnownNames]:
+    """Return the layer types of a dialect, and all that are known."""
+    known = schema.layer_types or {}
+    return KnownNames(type for type, dialects in known.items() if not dialects or dialect in dialects), KnownNames(known)
 
 
 class _Binder:
@@ -518,8 +532,8 @@ class _Binder:
             return
         key = ("layer type", name)
         if key not in self.suggestions and len(self.suggestions) < MAX_SUGGESTIONS:
-            here = [type for type, dialects in known.items() if not dialects or self.dialect in dialects]
-            self.suggestions[key] = nearest_name(name, here) or nearest_name(name, known)
+            here, anywhere = _types_to_suggest(self.schema, self.dialect)
+            self.suggestions[key] = nearest_name(name, here) or nearest_name(name, anywhere)
         nearest = self.suggestions.get(key)
         repair = None
         if nearest is not None and (fold(nearest) == fold(name) or len(name) >= SHORTEST_TYPE):

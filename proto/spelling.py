@@ -18,25 +18,39 @@ def fold(name: str) -> str:
 _letters = lru_cache(maxsize=8192)(frozenset[str])
 
 
-def nearest_name(name: str, known: Iterable[str]) -> str | None:
+class KnownNames:
+    """Names that misspelled ones are compared with."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.folded: dict[str, list[str]] = {}
+        self.of_length: dict[int, list[tuple[str, frozenset[str]]]] = {}
+        for name in names:
+            self.folded.setdefault(fold(name), []).append(name)
+            self.of_length.setdefault(len(name), []).append((name, _letters(name)))
+
+
+def nearest_name(name: str, known: Iterable[str] | KnownNames) -> str | None:
     """Return the closest known name within edit distance 2 (1 for names of up to four letters), if it is unique.
 
     A name that differs only in case and underscores is closer than any other.
     """
-    known = list(known)
-    folded = fold(name)
-    same = [candidate for candidate in known if fold(candidate) == folded]
+    names = known if isinstance(known, KnownNames) else KnownNames(known)
+    same = names.folded.get(fold(name))
     if same:
         return same[0] if len(same) == 1 else None
     limit = 1 if len(name) <= 4 else 2
+    letters = _letters(name)
     best: list[str] = []
-    for candidate in known:
-        distance = edit_distance(name, candidate, limit)
-        if distance < limit:
-            best = [candidate]
-            limit = distance
-        elif distance == limit:
-            best.append(candidate)
+    for length in range(len(name) - limit, len(name) + limit + 1):
+        for candidate, others in names.of_length.get(length, ()):
+            if len(letters - others) > limit or len(others - letters) > limit:
+                continue  # an edit adds one letter at most, and removes one at most
+            distance = edit_distance(name, candidate, limit)
+            if distance < limit:
+                best = [candidate]
+                limit = distance
+            elif distance == limit:
+                best.append(candidate)
     return best[0] if len(best) == 1 else None
 
 
@@ -65,17 +79,20 @@ def same_numbers(name: str, other: str) -> bool:
 
 def edit_distance(a: str, b: str, limit: int) -> int:
     """Return the Levenshtein distance, counting a transposition as one edit, or `limit + 1` if it exceeds `limit`."""
-    # Changing one letter adds at most two letters that only one of the names has.
-    if abs(len(a) - len(b)) > limit or len(_letters(a) ^ _letters(b)) > 2 * limit:
+    if abs(len(a) - len(b)) > limit:
         return limit + 1
     previous: list[int] = []
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         before, previous, row = previous, row, [i]
         for j, y in enumerate(b, 1):
-            cost = min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                cost = min(cost, before[j - 2] + 1)
+            cost = previous[j - 1] + (x != y)
+            if previous[j] < cost:
+                cost = previous[j] + 1
+            if row[-1] < cost:
+                cost = row[-1] + 1
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y and before[j - 2] < cost:
+                cost = before[j - 2] + 1
             row.append(cost)
         if min(row) > limit:
             return limit + 1

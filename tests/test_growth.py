@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
-from counted_work import assert_linear
+from counted_work import assert_linear, steps
 from growing_inputs import KINDS, numbered
 from harness import check
 
@@ -42,3 +44,14 @@ def test_edits_that_problems_share_are_not_listed_with_each_of_them() -> None:
     edits = [len(finding.fix.edits) for finding in found if finding.fix is not None]
     assert max(edits) >= 800
     assert sum(edits) < 2_000
+
+
+def test_a_name_that_nobody_knows_is_compared_with_few_others() -> None:
+    chance = random.Random(1)
+    names = ["".join(chance.choices("abcdeilmnoprstuy_", k=6)) for _ in range(150)]
+
+    def text(names: list[str]) -> str:
+        return "layer { name: 'a' type: 'ReLU' " + " ".join(f"{name}: 1" for name in names) + " }"
+
+    check(text(["nam"]), select=("E110",))  # the names that are known are prepared once
+    assert steps(lambda: check(text(names), select=("E110",))) < 4_000 * len(names)
