@@ -346,6 +346,24 @@ def test_a_read_only_file_is_left_and_said(folder: Path) -> None:
     assert '"Fixed"' in (folder / "solver.prototxt").read_text()
 
 
+def test_what_could_not_be_written_is_still_found_and_not_called_fixed(folder: Path) -> None:
+    before = bound_by_permissions()
+    break_solver(folder)
+    shut = folder / "shut"
+    shut.mkdir()
+    for name in ("solver.prototxt", "net.prototxt"):
+        (shut / name).write_bytes((folder / name).read_bytes())
+    (folder / "shut").chmod(0o555)
+    done = run(folder, ".", "--fix", "--select", "E,S", before=before)
+    assert done.returncode == 2
+    assert "not written: Permission denied: shut/solver.prototxt" in done.stderr
+    fixed = [line for line in done.stdout.splitlines() if line.startswith("fixed: ")]
+    assert fixed
+    assert all(line.startswith("fixed: solver.prototxt:") for line in fixed)
+    assert "--> shut/solver.prototxt:" in done.stdout
+    assert "--> solver.prototxt:" not in done.stdout
+
+
 def test_crlf_and_missing_final_newline_survive_a_fix(folder: Path) -> None:
     text = SOLVER.replace('"fixed"', '"Fixed"').replace("\n", "\r\n").rstrip()
     (folder / "solver.prototxt").write_bytes(text.encode())

@@ -176,7 +176,6 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             return results
 
         checked = session.check(paths, files, run)
-    fail_on = {path: settings.of(path).fail_on for path in {finding.place.path for finding in checked.findings}}
     outside = set(filter(jobs.is_outside, checked.sources))
     findings = [jobs.quoted(finding) for finding in checked.findings]
     patched = checked.patched
@@ -188,7 +187,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         findings = suppressed.left
         patched.update(suppressed.texts)
         rounds.update(suppressed.rounds)
-    failed = any(finding.reaches(fail_on[finding.place.path]) for finding in findings)
+    failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
     unverified: set[str] = set()
     if patched:
         allowed, refused = session.verified(patched, rounds)
@@ -218,6 +217,9 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             if piped in patched:
                 done.add(os.path.realpath(piped))
             notes += written.losses
+            if (written.failures or unverified) and options.fix and piped is None:
+                findings, jobs = _left_as_they_were(session, paths, options)
+                patched = {path: text for path, text in patched.items() if path in written.paths}
         if options.add_ignore and done and not errors:
             number = counted(len(checked.findings) - len(findings), "finding")
             notes.append(f"suppressed {number} in {counted(len(done), 'file')}")
@@ -226,7 +228,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             tuple(one.sentence for one in checked.fixed if os.path.realpath(one.path) in done),
             len(done),
             tuple(dict.fromkeys(errors)),
-            fail_on,
+            {path: settings.of(path).fail_on for path in {finding.place.path for finding in findings}},
             settings.of(paths[0]).docs_url,
             tuple(_left(jobs.reports, findings) if options.add_ignore else jobs.reports),
             in_full=_is_in_full(options),
@@ -421,6 +423,21 @@ def _show(
         text = render(options.output_format, findings, summary, colour=_coloured(options))
     has_commands = options.output_format == "github" and not options.interactive and not options.statistics
     write_report(text, options.output_file, to_stderr=to_stderr, has_commands=has_commands)
+
+
+def _left_as_they_were(session: Session, paths: tuple[str, ...], options: Options) -> tuple[list[Finding], _Jobs]:
+    """What is found in files of which not all could be patched, as they now are."""
+    files = session.files(paths, named=paths)
+    files.with_verdicts = _shows_verdicts(options)
+    jobs = _Jobs(paths, files)
+
+    def run(work: Work, files: Files) -> list[UnitResult]:
+        results = session.run(work, files, jobs=options.jobs or None)
+        for (unit, _), result in zip(work, results, strict=True):
+            jobs.report(unit, result)
+        return results
+
+    return [jobs.quoted(finding) for finding in session.check(paths, files, run).findings], jobs
 
 
 def _write(
