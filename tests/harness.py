@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from caffe_lint.cli.interactive import fix_as_chosen
 from caffe_lint.engine.checking import Checked, Runner, check_paths
@@ -207,3 +209,9 @@ def _check_on_disk(
     checked = check_paths(paths, Files(settings.schema, None), settings, run)
     assert not checked.errors, checked.errors
     return checked
+
+
+def runner() -> CliRunner:
+    """A runner of commands that keeps standard output and standard error apart, as that of click 8.1 does only if it is told to."""
+    apart: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+    return CliRunner(**apart)

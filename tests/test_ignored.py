@@ -21,7 +21,7 @@ NAME = st.lists(st.sampled_from(("a", "b", "ab", "[", "]", "^", "*", "#", "!", "
 @given(st.lists(PATTERN, max_size=4), st.lists(NAME, min_size=1, max_size=3), st.booleans())
 def test_no_path_is_excluded_otherwise_than_by_the_compiled_patterns(lines: list[str], names: list[str], is_folder: bool) -> None:
     path = os.sep.join(names)
-    expected = spec_of_file(lines).match_file(path + "/" * is_folder)
+    expected = bool(spec_of_file(lines).match_file(path + "/" * is_folder))
     assert _Patterns(lines).match(path, is_folder=is_folder) == expected
 
 

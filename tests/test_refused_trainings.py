@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from harness import NET, SOLVER
+from harness import NET, SOLVER, runner
 
 from caffe_lint import api
 from caffe_lint.cli.commands import cli
@@ -35,7 +34,7 @@ def run(command: str, *options: str) -> tuple[int, str, str]:
     if command == "simulate":
         pytest.importorskip("numpy", reason="the simulator needs numpy")
     arguments = [command, "solver.prototxt", "--from-scratch", *options]
-    result = CliRunner().invoke(cli, arguments, standalone_mode=False)
+    result = runner().invoke(cli, arguments, standalone_mode=False)
     if result.exception is not None:
         raise result.exception
     return result.return_value, result.stdout, result.stderr
@@ -141,7 +140,7 @@ def test_a_log_is_read_without_a_net_that_is_missing_which_is_said(folder: Path)
     (folder / "net.prototxt").unlink()
     line = "I0101 00:00:00.000000  1 solver.cpp:218] Iteration {}, loss = {}\n"
     (folder / "train.log").write_text(line.format(0, 2) + line.format(10, "nan"))
-    done = CliRunner().invoke(cli, ["log", "train.log", "--solver", "solver.prototxt"], standalone_mode=False)
+    done = runner().invoke(cli, ["log", "train.log", "--solver", "solver.prototxt"], standalone_mode=False)
     said = "caffe-lint: solver.prototxt:1:6: net 'net.prototxt' is missing or ambiguous, so the log is read without it\n"
     assert (done.return_value, done.stderr.startswith(said)) == (1, True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from harness import runner
 
 from caffe_lint.cli.commands import cli
 from caffe_lint.engine.files_in_memory import Files
@@ -64,7 +64,7 @@ def written(folder: Path, solver: str, filler: str = MSRA) -> str:
 
 def run(*arguments: str) -> tuple[int, str]:
     """The exit status and the output of a call."""
-    result = CliRunner().invoke(cli, ["signal", *arguments], standalone_mode=False)
+    result = runner().invoke(cli, ["signal", *arguments], standalone_mode=False)
     if result.exception is not None:
         raise result.exception
     status: int = result.return_value

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 pytest.importorskip("numpy", reason="the simulator needs numpy")
 
-from harness import NET, SOLVER
+from harness import NET, SOLVER, runner
 
 from caffe_lint.cli.commands import cli
 from caffe_lint.report.simulation_text import as_text
@@ -36,7 +35,7 @@ def simulated(folder: Path, *options: str, net: str = NET, solver: str = SOLVER)
     (folder / "net.prototxt").write_text(net)
     path = folder / "solver.prototxt"
     path.write_text(solver.replace("net.prototxt", str(folder / "net.prototxt")))
-    done = CliRunner().invoke(cli, ["simulate", str(path), "--from-scratch", *options], standalone_mode=False)
+    done = runner().invoke(cli, ["simulate", str(path), "--from-scratch", *options], standalone_mode=False)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code or done.return_value or 0, done.stdout
 
@@ -129,7 +128,7 @@ def test_the_log_is_read_like_one_of_caffe(tmp_path: Path) -> None:
     assert [out.name for out in evidence.outputs] == ["loss"]
     assert evidence.net is not None
     assert [layer.name for layer in evidence.net.layers] == ["data", "score", "loss"]
-    done = CliRunner().invoke(cli, ["log", str(log)])
+    done = runner().invoke(cli, ["log", str(log)])
     assert "learning rate" in done.output
 
 
@@ -180,7 +179,7 @@ def test_loaded_weights_are_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "net.prototxt").write_text(NET)
     path = tmp_path / "solver.prototxt"
     path.write_text(SOLVER.replace("net.prototxt", str(tmp_path / "net.prototxt")) + 'weights: "start.caffemodel"\n')
-    output = CliRunner().invoke(cli, ["simulate", str(path)]).output
+    output = runner().invoke(cli, ["simulate", str(path)]).output
     assert "Cannot tell" in output
     assert "weights are loaded" in output
 
@@ -237,7 +236,7 @@ def test_without_numpy_one_sentence_says_what_to_install(tmp_path: Path, monkeyp
     monkeypatch.setitem(sys.modules, "numpy", None)
     (tmp_path / "net.prototxt").write_text(NET)
     (tmp_path / "solver.prototxt").write_text(SOLVER)
-    done = CliRunner().invoke(cli, ["simulate", str(tmp_path / "solver.prototxt")])
+    done = runner().invoke(cli, ["simulate", str(tmp_path / "solver.prototxt")])
     assert "simulating a training needs numpy: pip install numpy" in str(done.exception or done.output)
 
 
@@ -341,9 +340,9 @@ def test_a_linear_algebra_without_memory_does_not_end_the_program(tmp_path: Path
 @pytest.mark.parametrize("budget", ["nan", "inf", "-1", "0"])
 def test_a_budget_is_a_number_of_seconds(tmp_path: Path, budget: str) -> None:
     (tmp_path / "solver.prototxt").write_text(SOLVER)
-    done = CliRunner().invoke(cli, ["simulate", str(tmp_path / "solver.prototxt"), "--budget", budget])
+    done = runner().invoke(cli, ["simulate", str(tmp_path / "solver.prototxt"), "--budget", budget])
     assert done.exit_code == 2
-    assert "is not in the range 0.01<=x<=100000" in done.output
+    assert "is not in the range 0.01<=x<=100000" in done.stderr
 
 
 def test_a_budget_that_is_too_small_is_compared_with_the_work(tmp_path: Path) -> None:

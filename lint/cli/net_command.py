@@ -19,6 +19,7 @@ from .option_types import FILE, config_options, dialect_option, input_shape_opti
 @click.option(
     "--phase",
     type=click.Choice(["TRAIN", "TEST"], case_sensitive=False),
+    metavar="[TRAIN|TEST]",  # which versions of click write in lower case
     help="Show only this phase. [default: all phases of the file]",
 )
 @click.option("--level", type=int, default=0, show_default=True, help="The level to build the net for.")

@@ -59,7 +59,7 @@ class _Patterns:
             from .patterns import spec_of_file  # pathspec, which takes as long to load as a small check
 
             self._spec = spec_of_file(self._lines)
-        return self._spec.match_file(path + "/" * is_folder)
+        return bool(self._spec.match_file(path + "/" * is_folder))  # older versions of pathspec return None
 
 
 def _ends_of_name(pattern: str) -> tuple[str, str | None]:
