@@ -354,3 +354,9 @@ def test_no_bracket_is_written_into_a_string_that_is_not_closed(end: str) -> Non
 )
 def test_no_repair_joins_two_words(source: bytes, edit: tuple[int, int, bytes], written: bytes) -> None:
     assert _with_space(source, Edit(*edit)) == Edit(*edit[:2], written)
+
+
+def test_several_mistakes_in_each_of_several_lists_are_repaired_together() -> None:
+    text = "net: \"x\"\ntest_iter: [1,,2 3]\nstepvalue: [10,,20 30]\nstepvalue: [40,,50,,60]\n"
+    right = "net: \"x\"\ntest_iter: [1,2, 3]\nstepvalue: [10,20, 30]\nstepvalue: [40,50,60]\n"
+    assert fix(text, select=("E101", "E109", "E111")) == right
