@@ -240,7 +240,7 @@ def negative_loss_weight(subject: NetInPhase) -> Iterator[Hit]:
             continue
         node = loss.entry[1]
         message = f"{named(loss.layer)} has a negative loss_weight, {loss.weight:g}"
-        reason = "Training makes this loss as large as possible; it falls to minus infinity, then to NaN."
+        reason = "Training makes this loss as large as possible: the weighted loss falls below 0, and in the end becomes NaN."
         fix: Fix | None = None
         if has_own_weight(loss):
             patch = set_loss_weights(subject.file.tree, loss.layer.message, tuple(map(abs, loss.layer.loss_weights)))
