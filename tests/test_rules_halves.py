@@ -234,6 +234,7 @@ def test_a_stride_larger_than_the_kernel(settings: str, expected: list[str]) -> 
         ("dim: 8 dim: 8", "pool: AVE kernel_size: 2 stride: 2", ""),
         ("dim: 8 dim: 8", "pool: AVE kernel_size: 2 stride: 3 pad: 1", ""),  # Caffe drops the last window, which is padding alone
         ("dim: 8 dim: 8", "pool: AVE kernel_size: 1 stride: 2 round_mode: FLOOR", ""),
+        ("dim: 8 dim: 8", "pool: AVE kernel_size: 1 stride: 2 dilation: 2", ""),  # a fork's, which is not known to do the same
         ("dim: 8 dim: 8", "pool: AVE global_pooling: true", ""),
     ],
 )

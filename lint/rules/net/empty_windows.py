@@ -43,13 +43,10 @@ def empty_pooling_window(subject: NetInPhase) -> Iterator[Hit]:
     for layer in subject.net.layers:
         window = window_of(layer) if layer.traits.settings == "pooling_param" else None
         shape = layer.bottoms[0].shape if layer.bottoms else None
-        if window is None or window.is_whole or shape is None or set(window.dilation) > {1}:
+        if window is None or window.is_whole or shape is None or max(window.dilation, default=1) > 1:
             continue
-        behind = [
-            (axis, window.last(axis, side) == side)
-            for axis, side in enumerate(shape[2:])
-            if side is not None and window.last(axis, side) >= side
-        ]
+        sides = [(axis, side) for axis, side in enumerate(shape[2:]) if side is not None]
+        behind = [(axis, start == side) for axis, side in sides if (start := window.last(axis, side)) >= side]
         if behind:
             settings: Message = layer.message["pooling_param"]
             axis, starts_at_end = max(behind, key=itemgetter(1))
