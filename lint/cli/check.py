@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..api import Keeping, Session
@@ -176,6 +176,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             return results
 
         checked = session.check(paths, files, run)
+    fail_on = _fail_on(session, checked.findings)
     outside = set(filter(jobs.is_outside, checked.sources))
     findings = [jobs.quoted(finding) for finding in checked.findings]
     patched = checked.patched
@@ -187,7 +188,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         findings = suppressed.left
         patched.update(suppressed.texts)
         rounds.update(suppressed.rounds)
-    failed = any(finding.reaches(settings.of(finding.place.path).fail_on) for finding in findings)
+    failed = any(finding.reaches(fail_on[finding.place.path]) for finding in findings)
     unverified: set[str] = set()
     if patched:
         allowed, refused = session.verified(patched, rounds)
@@ -219,6 +220,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             notes += written.losses
             if (written.failures or unverified) and options.fix and piped is None:
                 findings, jobs = _left_as_they_were(session, paths, options)
+                fail_on = _fail_on(session, findings)
                 patched = {path: text for path, text in patched.items() if path in written.paths}
         if options.add_ignore and done and not errors:
             number = counted(len(checked.findings) - len(findings), "finding")
@@ -228,7 +230,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             tuple(one.sentence for one in checked.fixed if os.path.realpath(one.path) in done),
             len(done),
             tuple(dict.fromkeys(errors)),
-            {path: settings.of(path).fail_on for path in {finding.place.path for finding in findings}},
+            fail_on,
             settings.of(paths[0]).docs_url,
             tuple(_left(jobs.reports, findings) if options.add_ignore else jobs.reports),
             in_full=_is_in_full(options),
@@ -425,6 +427,11 @@ def _show(
     write_report(text, options.output_file, to_stderr=to_stderr, has_commands=has_commands)
 
 
+def _fail_on(session: Session, findings: Iterable[Finding]) -> dict[str, str]:
+    """The severity from which on findings in each file fail a check."""
+    return {path: session.settings.of(path).fail_on for path in {finding.place.path for finding in findings}}
+
+
 def _left_as_they_were(session: Session, paths: tuple[str, ...], options: Options) -> tuple[list[Finding], _Jobs]:
     """What is found in files of which not all could be patched, as they now are."""
     files = session.files(paths, named=paths)
@@ -432,10 +439,10 @@ def _left_as_they_were(session: Session, paths: tuple[str, ...], options: Option
     jobs = _Jobs(paths, files)
 
     def run(work: Work, files: Files) -> list[UnitResult]:
-        results = session.run(work, files, jobs=options.jobs or None)
-        for (unit, _), result in zip(work, results, strict=True):
-            jobs.report(unit, result)
-        return results
+        def report(number: int, result: UnitResult) -> None:
+            jobs.report(work[number][0], result)
+
+        return session.run(work, files, jobs=options.jobs or None, result=report)
 
     return [jobs.quoted(finding) for finding in session.check(paths, files, run).findings], jobs
 

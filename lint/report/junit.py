@@ -57,7 +57,7 @@ def _failure(finding: Finding) -> str:
     text = [f"{place.shown}: {finding.code} {finding.message}"]
     if finding.line_text.strip():
         text.append(visible(finding.line_text))
-    text += [f"{other.path}:{other.line}:{other.column}: {other.message}" for other in finding.related]
+    text += [f"{other.shown}: {other.message}" for other in finding.related]
     if finding.reason:
         text.append(f"note: {finding.reason}")
     text.append(f"confidence: {finding.confidence}")
