@@ -257,6 +257,27 @@ def test_a_cut_net_is_weighed_with_the_signal_of_the_whole_one(
         assert found.cannot_tell.cause == "over budget"
 
 
+@pytest.mark.parametrize(
+    ("word", "of_cut", "of_signal", "told", "p"),
+    [
+        ("stalls", 0.8, 0.6, "stalls", 0.710),
+        ("stalls", 0.51, 0.1, "cannot tell", None),
+        ("learns", 0.3, 0.9, "cannot tell", None),
+        ("learns", 0.1, 0.5, "learns", 0.25),
+    ],
+)
+def test_a_stall_of_a_cut_net_is_weighed_as_well(
+    monkeypatch: pytest.MonkeyPatch, word: str, of_cut: float, of_signal: float, told: str, p: float | None
+) -> None:
+    monkeypatch.setattr(simulating, "judged", lambda courses, length: Judgement(word, 0.05, of_cut))
+    monkeypatch.setattr(simulating, "verdict_of", lambda signal: Verdict("learns", 0.05, of_signal))
+    whole = simulate(job_of(NET), Plan(steps=2, seeds=1))
+    assert (whole.word, whole.p_stalls) == (word, of_cut)
+    found = simulate(job_of(NET), Plan(steps=2, seeds=1, budget=whole.multiply_adds / SPEED / 8))
+    assert found.word == told
+    assert found.p_stalls == (pytest.approx(p, abs=1e-3) if p is not None else None)
+
+
 def test_more_seeds_are_run_where_the_static_signal_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     job = job_of(NET.replace('top: "l" }', 'top: "l" loss_weight: 1e12 }'), "clip_gradients: 1e30")
     for agrees, seeds in ((True, 1), (False, 2)):

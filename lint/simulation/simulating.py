@@ -19,7 +19,7 @@ from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, OVER_BUDGET, UNK
 from ..stability.signal.features import signal_of
 from ..stability.signal.training import Training, training_of
 from ..stability.verdict.simulated import DEPENDS
-from ..stability.verdict.verdict import EVEN, verdict_of, word_for
+from ..stability.verdict.verdict import verdict_of, word_for
 from .arrays import Generator, np
 from .cutting import PARTS, Cut, FirstIteration, agreeing, first_iteration, smaller
 from .made_up_data import MadeUpData
@@ -262,17 +262,22 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
 
 
 def _weighed(sized: Sized, found: Judgement) -> Judgement:
-    """What a training comes to; that a net with smaller images or layers diverges counts as much as the signal of the whole one."""
+    """What a training comes to; what a net with smaller images or layers does counts as much as the signal of the whole one."""
     if sized.is_whole_net or sized.training.basis.unmodelled or found.word == DEPENDS:
         return found
-    of_signal = verdict_of(signal_of(sized.training)).p_diverges
-    diverges = logistic((0.0, 0.5), _log_odds(found.p_diverges) + _log_odds(of_signal))
-    return found._replace(p_diverges=diverges)
+    signal = verdict_of(signal_of(sized.training))
+    diverges = _mean_odds(found.p_diverges, signal.p_diverges)
+    return found._replace(p_diverges=diverges, p_stalls=_mean_odds(found.p_stalls, signal.p_stalls))
 
 
 def _is_contradicted(found: Judgement) -> bool:
-    """Whether a smaller net diverges, but the signal of the whole one says so much that it does not, or the other way round."""
-    return found.word != DEPENDS and (found.word == "diverges") != (found.p_diverges >= EVEN)
+    """Whether a smaller net does one thing, but with the signal of the whole one another is more likely."""
+    return found.word not in (DEPENDS, word_for(found.p_diverges, found.p_stalls))
+
+
+def _mean_odds(one: float, other: float) -> float:
+    """The probability whose log odds are the mean of those of two."""
+    return logistic((0.0, 0.5), _log_odds(one) + _log_odds(other))
 
 
 def _log_odds(probability: float) -> float:
