@@ -111,6 +111,18 @@ def test_a_solver_that_caffe_refuses_is_not_trained(folder: Path, command: str) 
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_what_only_a_check_for_bvlc_would_report_is_said_of_bvlc_s_caffe(folder: Path, command: str) -> None:
+    net = NET.replace('"xavier"', '"dct4"', 1)  # only a fork has this filler
+    (folder / "net.prototxt").write_text(net)
+    status, out, _ = run(command, "--output-format", "json")
+    found = json.loads(out)["cannot_tell"]
+    assert (status, found["cause"]) == (0, "rejected net")
+    assert found["reason"].startswith("BVLC's Caffe would not train this net: ")
+    assert found["remedy"] == "fix the net if your Caffe refuses it, too"
+    assert not [each for each in api.check(folder / "solver.prototxt").findings if each.severity == "error"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_refusal_that_the_user_ignores_is_none(folder: Path, command: str) -> None:
     (folder / "net.prototxt").write_text(NET + "strange: 3\n")
     (folder / "caffe-lint.toml").write_text('ignore = ["E110"]\n')

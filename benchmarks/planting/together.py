@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from caffe_lint.fixes.edit import Edit
 from caffe_lint.moments.graph import Layer
-from caffe_lint.rules.problems import is_for_unknown_caffe
 
 from .case import Case, misspelt, plants
 from .structure import settings_of
@@ -142,9 +141,9 @@ def stage_misspelt(case: Case) -> bytes:
 def _deployed(case: Case, *types: str) -> list[Layer]:
     """Return the layers in both phases of a net that match its deploy net, parameter by parameter."""
     deploy = case.job.deploy
-    case.need(deploy is not None and case.job.train is not None and not is_for_unknown_caffe(case.file))
+    case.need(deploy is not None and case.job.train is not None and not case.file.is_for_unknown_caffe)
     assert deploy is not None
-    case.need(not is_for_unknown_caffe(deploy.file))
+    case.need(not deploy.file.is_for_unknown_caffe)
     trained = {layer.name: layer for layer in case.net.layers}
     weighted = {layer.name: layer for layer in deploy.net.layers if layer.params}
     known = all(

@@ -10,7 +10,6 @@ from ..moments.graph import Layer, NetProblem
 from ..net.backward import backward_problems
 from ..net.job import NetInPhase
 from ..net.net import Net
-from ..proto.tree import Problem, Tree
 from ..rule.finding import Hit, Related
 from ..source.files import SourceFile
 
@@ -115,7 +114,7 @@ def hits(subject: NetInPhase, code: str) -> Iterator[Hit]:
     Nothing is reported about numbers of blobs and shapes in a file for an unknown Caffe: of such findings in public files,
     nine in ten were wrong (docs/noise.md).
     """
-    if code in _OF_SHAPES and is_for_unknown_caffe(subject.file):
+    if code in _OF_SHAPES and subject.file.is_for_unknown_caffe:
         return iter(())
     return (hit_of(subject, problem) for problem in problems_of(subject, code))
 
@@ -169,7 +168,7 @@ def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
     file, code, layer = subject.file, code_of(problem), problem.layer
     if code in _OF_THE_NET or layer is None:
         return True
-    if is_for_unknown_caffe(file):
+    if file.is_for_unknown_caffe:
         return False
     if file.bound.dialect == "bvlc":
         return True
@@ -178,31 +177,6 @@ def _is_sure(subject: NetInPhase, problem: NetProblem) -> bool:
     if _is_of_forks(file, layer):
         return layer.index not in _under_changed(file, subject.net)
     return layer.index not in _under_forks(file, subject.net)
-
-
-def is_for_bvlc(file: SourceFile) -> bool:
-    """Whether BVLC's Caffe knows everything in a file, apart from misspelled words."""
-    return file.bound.dialect == "bvlc" and not is_for_unknown_caffe(file)
-
-
-def is_for_known_caffe(file: SourceFile) -> bool:
-    """Whether a file is for BVLC's Caffe or the one that the user named, so that all names in it are known."""
-    return is_for_bvlc(file) or (file.asked_dialect is not None and not is_for_unknown_caffe(file))
-
-
-@lru_cache(maxsize=4)
-def is_for_unknown_caffe(file: SourceFile) -> bool:
-    """Whether a file has something that no known Caffe has, or is for a fork of which only names are known."""
-    if not file.schema.knows_layers(file.bound.dialect):
-        return True
-    return any(_is_of_unknown_caffe(file.tree, found) for found in file.bound.problems)
-
-
-def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
-    """Whether a field or value is from an unknown Caffe, rather than a misspelled known one."""
-    if problem.kind not in ("unknown-field", "unknown-enum-value") or not problem.repair:
-        return problem.kind in ("unknown-field", "unknown-enum-value")
-    return tree.source[problem.start : problem.end].startswith(problem.repair[0][2] + b"_")
 
 
 def _is_of_forks(file: SourceFile, layer: Layer) -> bool:

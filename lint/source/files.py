@@ -12,7 +12,7 @@ from ..proto.binder import Bound, Message, bind
 from ..proto.named_tuple import NamedTuple
 from ..proto.parser import parse
 from ..proto.schema import Schema
-from ..proto.tree import Block, ListValue, Scalar, Tree
+from ..proto.tree import Block, ListValue, Problem, Scalar, Tree
 from .foreign_text import Mark, is_mostly_unknown, is_prose, may_be_prose, template_marks
 from .ignored import Ignored
 from .opener import MAX_PROTOTXT, Unreadable, read_regular
@@ -136,6 +136,30 @@ class SourceFile:
     def message(self) -> Message:
         """The message of `bound`."""
         return self.bound.message
+
+    @property
+    def is_for_bvlc(self) -> bool:
+        """Whether BVLC's Caffe knows everything in the file, apart from misspelled words."""
+        return self.bound.dialect == "bvlc" and not self.is_for_unknown_caffe
+
+    @property
+    def is_for_known_caffe(self) -> bool:
+        """Whether the file is for BVLC's Caffe or the one that the user named, so that all names in it are known."""
+        return self.is_for_bvlc or (self.asked_dialect is not None and not self.is_for_unknown_caffe)
+
+    @cached_property
+    def is_for_unknown_caffe(self) -> bool:
+        """Whether the file has something that no known Caffe has, or is for a fork of which only names are known."""
+        if not self.schema.knows_layers(self.bound.dialect):
+            return True
+        return any(_is_of_unknown_caffe(self.tree, found) for found in self.bound.problems)
+
+
+def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
+    """Whether a field or value is from an unknown Caffe, rather than a misspelled known one."""
+    if problem.kind not in ("unknown-field", "unknown-enum-value") or not problem.repair:
+        return problem.kind in ("unknown-field", "unknown-enum-value")
+    return tree.source[problem.start : problem.end].startswith(problem.repair[0][2] + b"_")
 
 
 def kind_of(tree: Tree) -> str:

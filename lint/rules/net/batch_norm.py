@@ -16,7 +16,6 @@ from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...source.wording import counted
-from ..problems import is_for_unknown_caffe
 
 # Fields of forks whose BatchNorm has its own scale and shift. Intel's has them unless they are switched off.
 _OWN_SCALE = frozenset(
@@ -59,7 +58,7 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     2015, section 3.
     """
     net = subject.net
-    if not net.losses or is_for_unknown_caffe(subject.file) or net.dialect in _SCALING_DIALECTS:
+    if not net.losses or subject.file.is_for_unknown_caffe or net.dialect in _SCALING_DIALECTS:
         return
     unshifted = [layer for layer in net.layers if _scales_only(layer)]
     if unshifted:
@@ -110,7 +109,7 @@ def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
     `BatchNormLayer::Forward_cpu` in batch_norm_layer.cpp: the mean is subtracted first.
     """
     net = subject.net
-    if not net.losses or is_for_unknown_caffe(subject.file):
+    if not net.losses or subject.file.is_for_unknown_caffe:
         return
     found = [layer for layer in net.layers if _has_useless_bias(layer)]
     if not found:
@@ -166,7 +165,7 @@ def batch_norm_too_few_values(job: Job, *, images: int) -> Iterator[Hit]:
     each of `iter_size`.
     """
     subject = job.train
-    if subject is None or is_for_unknown_caffe(subject.file):
+    if subject is None or subject.file.is_for_unknown_caffe:
         return
     passes = job.solver.message.get("iter_size", 1)
     layers = [

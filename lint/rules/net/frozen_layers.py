@@ -13,7 +13,6 @@ from ...net.job import NetInPhase
 from ...net.names import also_in, named
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-from ..problems import is_for_unknown_caffe
 
 
 @rule("N701", "unfrozen-bias", subject="net", severity="warning", fixes="unsafe")
@@ -111,7 +110,7 @@ def unfrozen_statistics(subject: NetInPhase) -> Iterator[Hit]:
     `LayerSetUp` and `Forward_cpu` in batch_norm_layer.cpp.
     """
     net = subject.net
-    if subject.phase != "TRAIN" or not net.losses or is_for_unknown_caffe(subject.file):
+    if subject.phase != "TRAIN" or not net.losses or subject.file.is_for_unknown_caffe:
         return
     if not any(param.lr_mult for param in net.params() if not param.layer.traits.stores_statistics):
         return
@@ -180,7 +179,7 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
     """
     net = subject.net
     losses = [loss.layer for loss in net.losses if loss.weight]
-    if subject.phase != "TRAIN" or not losses or is_for_unknown_caffe(subject.file):
+    if subject.phase != "TRAIN" or not losses or subject.file.is_for_unknown_caffe:
         return
     if any(layer.kind is None for layer in net.layers):
         return

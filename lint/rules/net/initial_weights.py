@@ -23,7 +23,6 @@ from ...net.zero_weights import (
 from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ..problems import is_for_unknown_caffe
 
 
 @rule("N205", "zero-weights", subject="net", severity="advice", fixes="unsafe")
@@ -119,7 +118,7 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
     `BilinearFiller` in filler.hpp; base_conv_layer.cpp and deconv_layer.cpp for the groups. Long, Shelhamer, Darrell:
     Fully Convolutional Networks, 2015, section 3.3.
     """
-    if not _learns(subject) or is_for_unknown_caffe(subject.file):
+    if not _learns(subject) or subject.file.is_for_unknown_caffe:
         return
     layers = [param for param in weights_of(subject.net, idle=True) if upsamples(param.layer)]
     zero = [param for param in layers if starts_at_zero(param)]

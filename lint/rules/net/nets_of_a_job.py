@@ -15,7 +15,6 @@ from ...net.net import Net
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ...source.wording import counted
-from ..problems import is_for_unknown_caffe
 
 # A test net that lacks more layers of the training net is taken for another net, not for one with misspelled names.
 _MISSED = 50
@@ -57,7 +56,7 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
     if train is None:
         return
     for test in job.tests:
-        severity = "warning" if is_for_unknown_caffe(train.file) or is_for_unknown_caffe(test.file) else ""
+        severity = "warning" if train.file.is_for_unknown_caffe or test.file.is_for_unknown_caffe else ""
         targets = _by_name(test.net)
         for source in train.net.layers:
             target = targets.get(source.name)
@@ -108,7 +107,7 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
     `Net::ShareTrainedLayersWith` in net.cpp.
     """
     train = job.train
-    if train is None or is_for_unknown_caffe(train.file):
+    if train is None or train.file.is_for_unknown_caffe:
         return
     trained = _by_name(train.net)
     for test in job.tests:
@@ -163,7 +162,7 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
     train, deploy = job.train, job.deploy
     if train is None or deploy is None:
         return
-    if is_for_unknown_caffe(train.file) or is_for_unknown_caffe(deploy.file):
+    if train.file.is_for_unknown_caffe or deploy.file.is_for_unknown_caffe:
         return
     trained, here = _by_name(train.net), _by_name(deploy.net)
     weighted = [layer for layer in deploy.net.layers if layer.params and not _is_open(layer)]

@@ -15,7 +15,6 @@ from ...proto.binder import Message
 from ...proto.tree import Tree
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-from ..problems import is_for_unknown_caffe
 
 
 @rule("N402", "transform-mismatch", subject="job", severity="warning", fixes="unsafe")
@@ -101,7 +100,7 @@ def test_on_training_data(job: Job) -> Iterator[Hit]:
 
     data_layer.cpp and the other data layers: they identify data by its `source` alone.
     """
-    if job.train is None or is_for_unknown_caffe(job.train.file):
+    if job.train is None or job.train.file.is_for_unknown_caffe:
         return
     trained: dict[tuple[str, Any], Layer] = {}
     for layer in job.train.net.layers:

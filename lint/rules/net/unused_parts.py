@@ -14,7 +14,6 @@ from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...solver.ignored_fields import Ignored, ignored_in_layer
-from ..problems import is_for_bvlc, is_for_unknown_caffe
 
 # Problems because of which a blob may lack its intended reader.
 _DISJOINT = ("unknown-bottom", "duplicate-top")
@@ -120,9 +119,9 @@ def ignored_settings(subject: NetInPhase) -> Iterator[Hit]:
     The `LayerSetUp` function of each layer in src/caffe/layers; filler.hpp. The records in `lint/layers/` and
     `lint/solver/ignored_fields.py` list what is read when.
     """
-    if is_for_unknown_caffe(subject.file):
+    if subject.file.is_for_unknown_caffe:
         return
-    fork = not is_for_bvlc(subject.file)
+    fork = not subject.file.is_for_bvlc
     for layer in subject.net.layers:
         settings_of = [name for name in layer.message.entries if name.endswith("_param")]
         ignored = [name for name in settings_of if not is_read(name, layer.traits)]

@@ -14,7 +14,6 @@ from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ...source.wording import counted
-from ..problems import is_for_unknown_caffe
 
 
 @rule("N704", "missing-nonlinearity", subject="net", severity="advice", fixes="unsafe")
@@ -52,7 +51,7 @@ def missing_nonlinearity(subject: NetInPhase) -> Iterator[Hit]:
     inner_product_layer.cpp and base_conv_layer.cpp: both compute a matrix product and add a bias.
     """
     net = subject.net
-    if subject.phase != "TRAIN" or not net.losses or is_for_unknown_caffe(subject.file):
+    if subject.phase != "TRAIN" or not net.losses or subject.file.is_for_unknown_caffe:
         return
     for first in net.layers:
         second = _only_reader(first) if first.traits.weighted_sum and not first.traits.upsampling else None

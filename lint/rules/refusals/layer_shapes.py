@@ -11,7 +11,7 @@ from ...net.names import named
 from ...net.score_maps import LabelPerItem, labels_per_item, one_label_for_a_map
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-from ..problems import hit_of, hits, is_for_unknown_caffe, problems_of
+from ..problems import hit_of, hits, problems_of
 
 _EXPLAINED = 5  # the shapes of a net for which it is computed what would make them fit
 
@@ -94,7 +94,7 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
         hit = hit._replace(reason=f"{hit.reason} {action}") if action else hit
         label = next((one for one in labels_per_item(subject.net) if one.place == hit.span), None)
         yield hit if label is None else _of_labels(subject, hit, label)
-    for problem in [] if is_for_unknown_caffe(subject.file) else one_label_for_a_map(subject.net):
+    for problem in [] if subject.file.is_for_unknown_caffe else one_label_for_a_map(subject.net):
         hit = hit_of(subject, problem)
         yield from (_of_labels(subject, hit, label) for label in labels_per_item(subject.net) if label.place == hit.span)
 

@@ -16,7 +16,7 @@ from ...proto.spelling import is_certain, nearest_name
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.wording import counted
-from ..problems import hit_of, hits, is_for_known_caffe, problems_of
+from ..problems import hit_of, hits, problems_of
 
 _SEVERAL = 2  # outputs: in one alone, the number is more likely forgotten
 
@@ -350,7 +350,7 @@ def _filler_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
         return None
     for param in problem.layer.params:
         if param.filler is not None and param.filler.span("type") == (problem.start, problem.end):
-            safe = is_certain(written, name, FILLER_TYPES) and is_for_known_caffe(subject.file)
+            safe = is_certain(written, name, FILLER_TYPES) and subject.file.is_for_known_caffe
             patch = set_field(tree, param.filler, "type", name)
             return patch.fix(subject.file.path, f'set type to "{name}"', safe=safe)
     return None

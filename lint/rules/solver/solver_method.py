@@ -12,7 +12,6 @@ from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...solver.solver_types import SOLVER_TYPES, has_in_any_case
 from ...source.written import is_whole
-from ..problems import is_for_known_caffe
 
 # Methods that no known Caffe has, although their names resemble one of its types.
 _OTHER_METHODS = frozenset(("adamw", "adamax", "nadam", "radam", "amsgrad", "lamb", "lars", "larc", "lion", "sgdw"))
@@ -66,7 +65,7 @@ def unknown_solver_type(solver: SolverFile) -> Iterator[Hit]:
     fix = None
     if nearest:
         patch = set_field(solver.file.tree, message, "type", nearest)
-        safe = is_for_known_caffe(solver.file) and is_certain(name.strip(), nearest, SOLVER_TYPES)
+        safe = solver.file.is_for_known_caffe and is_certain(name.strip(), nearest, SOLVER_TYPES)
         fix = patch.fix(solver.file.path, f'set type to "{nearest}"', safe=safe)
     yield Hit(
         solver.file,

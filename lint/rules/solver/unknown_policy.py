@@ -12,7 +12,6 @@ from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...solver.schedule import POLICIES, Policy
 from ...source.written import is_absent, place_beside
-from ..problems import is_for_known_caffe
 
 
 @rule("S121", "unknown-lr-policy", subject="solver", severity="error", fixes="safe, unsafe")
@@ -80,7 +79,7 @@ def _misspelled_policy(solver: SolverFile) -> Hit:
         patch = set_field(solver.file.tree, message, "lr_policy", nearest)
         dialects = POLICIES[nearest].dialects
         is_there = not dialects or solver.file.asked_dialect in dialects
-        safe = is_there and is_for_known_caffe(solver.file) and is_certain(name.strip().replace(" ", ""), nearest, POLICIES)
+        safe = is_there and solver.file.is_for_known_caffe and is_certain(name.strip().replace(" ", ""), nearest, POLICIES)
         fix = patch.fix(solver.file.path, f'set lr_policy to "{nearest}"', safe=safe)
     return Hit(
         solver.file,

@@ -25,6 +25,7 @@ from .basis import GIVE_SHAPE, Basis, CannotTell, basis_of, without_model
 from .passes import PreparedNet, prepare, unmodelled_layers
 
 FIX_ERRORS = "fix the errors that caffe-lint reports"
+_FIX_IN_FORK = "fix the net if your Caffe refuses it, too"  # which a check may not report as an error
 
 # The shapes assumed for images of unknown shape (items, channels, height, width): the usual crop of ImageNet, and the size of
 # CIFAR's images, the smallest in common use.
@@ -100,7 +101,10 @@ def training_of(job: Job) -> Training | CannotTell:
         return CannotTell("no net", "the training net is missing, empty or not named", "check the solver, which says why")
     net = job.train.net
     if not is_accepted(net):
-        return CannotTell("rejected net", f"Caffe would not train this net: {_refused(net).message}", FIX_ERRORS)
+        refused = _refused(net)
+        for_bvlc = job.train.file.is_for_bvlc and refused.kind != "filler-of-fork"
+        whose, remedy = ("Caffe", FIX_ERRORS) if for_bvlc else ("BVLC's Caffe", _FIX_IN_FORK)
+        return CannotTell("rejected net", f"{whose} would not train this net: {refused.message}", remedy)
     policy = job.solver.message["lr_policy"]
     if policy not in POLICIES:
         clause = f"lr_policy '{policy}' is unknown" if policy else "the solver has no lr_policy"
