@@ -44,6 +44,7 @@ __all__ = [
 
 Kind = Literal["solver", "net", "template", "other"]
 Text = str | bytes
+FilePath = str | os.PathLike[str]
 DEFAULT = Settings()
 TEXT = "<text>"  # the path of a text without one
 NO_TEXTS: Mapping[str, Text] = {}
@@ -164,7 +165,7 @@ class Patched(NamedTuple):
 
 def check_text(
     text: Text,
-    path: str = TEXT,
+    path: FilePath = TEXT,
     *,
     settings: Settings = DEFAULT,
     texts: Mapping[str, Text] = NO_TEXTS,
@@ -172,11 +173,11 @@ def check_text(
     proto: str | None = None,
 ) -> Report:
     """Check a text as if it were the file at a path. See `check`."""
-    return check([path], settings=settings, texts={**texts, path: text}, verdicts=verdicts, proto=proto)
+    return check(path, settings=settings, texts={**texts, os.fspath(path): text}, verdicts=verdicts, proto=proto)
 
 
 def check(
-    paths: Iterable[str],
+    paths: FilePath | Iterable[FilePath],
     *,
     settings: Settings = DEFAULT,
     texts: Mapping[str, Text] = NO_TEXTS,
@@ -184,12 +185,12 @@ def check(
     jobs: int = 1,
     proto: str | None = None,
 ) -> Report:
-    """Check files and folders, solvers together with the nets that they name, as the command line does. Raises InputError.
+    """Check a file or folder, or several, solvers together with the nets that they name, as the command line does. Raises InputError.
 
     `texts` are texts by path that replace those on disk, such as those of an editor. Configuration files apply as always, unless
     `settings` are isolated. Without `verdicts`, it takes less time. `jobs` is the number of processes, 0 for one for each core.
     """
-    session, named = _session(settings, proto), tuple(paths)
+    session, named = _session(settings, proto), _each(paths)
     files = session.files(named, _bytes_of(texts))
     files.with_verdicts = verdicts
     checked = session.check(named, files, partial(session.run, jobs=jobs or None))
@@ -209,7 +210,7 @@ def apply_fixes(
     text: Text,
     safe: bool = True,
     *,
-    path: str = TEXT,
+    path: FilePath = TEXT,
     settings: Settings = DEFAULT,
     texts: Mapping[str, Text] = NO_TEXTS,
     proto: str | None = None,
@@ -219,7 +220,7 @@ def apply_fixes(
     Other files of its job are read from disk or from `texts`; their fixes do not count. The new text is verified by protobuf's own
     parser to differ only in what the fixes name: `caffe-lint --fix` writes the same bytes.
     """
-    session = _session(settings, proto)
+    session, path = _session(settings, proto), os.fspath(path)
     files = session.files((path,), _bytes_of({**texts, path: text}))
     files.with_verdicts = False
     checked = session.check((path,), files, partial(session.run, patch="safe" if safe else "unsafe"))
@@ -235,6 +236,11 @@ def apply_fixes(
         tuple(_without_tree(finding) for finding in checked.findings if finding.place.path == path),
         tuple(errors),
     )
+
+
+def _each(paths: FilePath | Iterable[FilePath]) -> tuple[str, ...]:
+    """Return paths as text, of one or of several: a text is one path, not many of a letter each."""
+    return tuple(os.fspath(path) for path in ((paths,) if isinstance(paths, str | os.PathLike) else paths))
 
 
 def _session(settings: Settings, proto: str | None) -> Session:
@@ -353,7 +359,7 @@ def build_net(
     text: Text,
     phase: str = TRAIN,
     *,
-    path: str = TEXT,
+    path: FilePath = TEXT,
     settings: Settings = DEFAULT,
     level: int = 0,
     stages: tuple[str, ...] = (),
@@ -371,7 +377,7 @@ def build_net(
     """
     if phase not in (TRAIN, TEST):
         raise InputError(f"no phase is called '{phase}': it is TRAIN or TEST")
-    session = _session(settings, proto)
+    session, path = _session(settings, proto), os.fspath(path)
     file, files = session.open(path, {path: _bytes(text)})
     if file.kind == "solver":
         raise InputError(f"{path}: this is a solver, not a net")
@@ -453,7 +459,7 @@ class Stability(NamedTuple):
 
 
 def stability(
-    solver: str, *, settings: Settings = DEFAULT, texts: Mapping[str, Text] = NO_TEXTS, proto: str | None = None
+    solver: FilePath, *, settings: Settings = DEFAULT, texts: Mapping[str, Text] = NO_TEXTS, proto: str | None = None
 ) -> Stability:
     """Predict from the files alone what becomes of the training of the solver at a path.
 
@@ -462,7 +468,7 @@ def stability(
     `texts` are texts by path that replace those on disk, or files that are not there.
     """
     session = _session(settings, proto)
-    opened = session.training(solver, _bytes_of(texts))
+    opened = session.training(os.fspath(solver), _bytes_of(texts))
     return _stability_of(session.prediction(opened, session.refusals(opened)))
 
 
@@ -508,9 +514,9 @@ def _usual(size: Size | None) -> float | None:
 
 
 def view(
-    path: str | None = None,
+    path: FilePath | None = None,
     *,
-    logs: Iterable[str] = (),
+    logs: FilePath | Iterable[FilePath] = (),
     settings: Settings = DEFAULT,
     texts: Mapping[str, Text] = NO_TEXTS,
     proto: str | None = None,
@@ -522,7 +528,7 @@ def view(
     from .report.view.contents import view_content  # with json and the readers of logs
     from .report.view.page import render  # as above
 
-    read = tuple(logs)
+    read, path = _each(logs), os.fspath(path) if path is not None else None
     if path is None and not read:
         raise InputError("name a solver, a net or a log")
     session, main = _session(settings, proto), path or read[0]
@@ -562,13 +568,18 @@ class Log(NamedTuple):
 
 
 def read_log(
-    path: str, *, solver: str | None = None, settings: Settings = DEFAULT, texts: Mapping[str, Text] = NO_TEXTS
+    path: FilePath,
+    *,
+    solver: FilePath | None = None,
+    settings: Settings = DEFAULT,
+    texts: Mapping[str, Text] = NO_TEXTS,
 ) -> Log:
     """Read a log of Caffe, which may be gzipped, and diagnose it, with its solver if that is given. Raises InputError.
 
     A solver of another training is not used: `caffe-lint log` says how they differ.
     """
-    session = _session(settings, None)
+    session, path = _session(settings, None), os.fspath(path)
+    solver = os.fspath(solver) if solver is not None else None
     job = session.job(solver, _bytes_of(texts))[0] if solver is not None else None
     runs = session.read_log(path)
     return Log(tuple(map(_run_of, runs)), tuple(session.diagnosis(runs, solver or path, job).causes))

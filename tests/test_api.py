@@ -101,6 +101,24 @@ def test_a_text_replaces_the_file_and_its_nets_are_read_from_disk(tmp_path: Path
     )
 
 
+def test_a_path_is_text_or_a_path_object_one_or_several(tmp_path: Path) -> None:
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text(SOLVER)
+    (tmp_path / "net.prototxt").write_text(NET)
+    log = tmp_path / "train.log"
+    log.write_text("I1130 10:00:00.000000 1 solver.cpp:228] Iteration 0, loss = 2.3\n")
+    report = api.check([str(solver)])
+    assert report.checked == (str(solver), str(tmp_path / "net.prototxt"))
+    for paths in (str(solver), solver, [solver]):
+        assert api.check(paths) == report
+    assert api.check_text(SOLVER, solver) == report
+    assert api.apply_fixes(SOLVER, path=solver) == api.apply_fixes(SOLVER, path=str(solver))
+    assert api.build_net(NET, path=tmp_path / "net.prototxt") == api.build_net(NET, path=str(tmp_path / "net.prototxt"))
+    assert api.stability(solver) == api.stability(str(solver))
+    assert api.read_log(log, solver=solver) == api.read_log(str(log), solver=str(solver))
+    assert api.view(solver, logs=log) == api.view(str(solver), logs=[str(log)])
+
+
 def test_nothing_is_kept_between_calls(tmp_path: Path) -> None:
     (tmp_path / "caffe-lint.toml").write_text("")
     solver = tmp_path / "solver.prototxt"

@@ -119,7 +119,7 @@ def test_what_only_a_check_for_bvlc_would_report_is_said_of_bvlc_s_caffe(folder:
     assert (status, found["cause"]) == (0, "rejected net")
     assert found["reason"].startswith("BVLC's Caffe would not train this net: ")
     assert found["remedy"] == "fix the net if your Caffe refuses it, too"
-    assert not [each for each in api.check(folder / "solver.prototxt").findings if each.severity == "error"]
+    assert not [each for each in api.check("solver.prototxt").findings if each.severity == "error"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
