@@ -173,7 +173,7 @@ def check_text(
     proto: str | None = None,
 ) -> Report:
     """Check a text as if it were the file at a path. See `check`."""
-    return check(path, settings=settings, texts={**texts, os.fspath(path): text}, verdicts=verdicts, proto=proto)
+    return check(path, settings=settings, texts={**texts, _path(path): text}, verdicts=verdicts, proto=proto)
 
 
 def check(
@@ -220,7 +220,7 @@ def apply_fixes(
     Other files of its job are read from disk or from `texts`; their fixes do not count. The new text is verified by protobuf's own
     parser to differ only in what the fixes name: `caffe-lint --fix` writes the same bytes.
     """
-    session, path = _session(settings, proto), os.fspath(path)
+    session, path = _session(settings, proto), _path(path)
     files = session.files((path,), _bytes_of({**texts, path: text}))
     files.with_verdicts = False
     checked = session.check((path,), files, partial(session.run, patch="safe" if safe else "unsafe"))
@@ -240,7 +240,15 @@ def apply_fixes(
 
 def _each(paths: FilePath | Iterable[FilePath]) -> tuple[str, ...]:
     """Return paths as text, of one or of several: a text is one path, not many of a letter each."""
-    return tuple(os.fspath(path) for path in ((paths,) if isinstance(paths, str | os.PathLike) else paths))
+    return tuple(map(_path, (paths,) if isinstance(paths, str | os.PathLike) else paths))
+
+
+def _path(path: FilePath) -> str:
+    """Return a path as text. Raises InputError for one that no system has."""
+    text = os.fspath(path)
+    if "\0" in text:
+        raise InputError(f"{text}: a path has no null byte")
+    return text
 
 
 def _session(settings: Settings, proto: str | None) -> Session:
@@ -377,7 +385,7 @@ def build_net(
     """
     if phase not in (TRAIN, TEST):
         raise InputError(f"no phase is called '{phase}': it is TRAIN or TEST")
-    session, path = _session(settings, proto), os.fspath(path)
+    session, path = _session(settings, proto), _path(path)
     file, files = session.open(path, {path: _bytes(text)})
     if file.kind == "solver":
         raise InputError(f"{path}: this is a solver, not a net")
@@ -468,7 +476,7 @@ def stability(
     `texts` are texts by path that replace those on disk, or files that are not there.
     """
     session = _session(settings, proto)
-    opened = session.training(os.fspath(solver), _bytes_of(texts))
+    opened = session.training(_path(solver), _bytes_of(texts))
     return _stability_of(session.prediction(opened, session.refusals(opened)))
 
 
@@ -528,7 +536,7 @@ def view(
     from .report.view.contents import view_content  # with json and the readers of logs
     from .report.view.page import render  # as above
 
-    read, path = _each(logs), os.fspath(path) if path is not None else None
+    read, path = _each(logs), _path(path) if path is not None else None
     if path is None and not read:
         raise InputError("name a solver, a net or a log")
     session, main = _session(settings, proto), path or read[0]
@@ -578,8 +586,8 @@ def read_log(
 
     A solver of another training is not used: `caffe-lint log` says how they differ.
     """
-    session, path = _session(settings, None), os.fspath(path)
-    solver = os.fspath(solver) if solver is not None else None
+    session, path = _session(settings, None), _path(path)
+    solver = _path(solver) if solver is not None else None
     job = session.job(solver, _bytes_of(texts))[0] if solver is not None else None
     runs = session.read_log(path)
     return Log(tuple(map(_run_of, runs)), tuple(session.diagnosis(runs, solver or path, job).causes))

@@ -119,6 +119,36 @@ def test_a_path_is_text_or_a_path_object_one_or_several(tmp_path: Path) -> None:
     assert api.view(solver, logs=log) == api.view(str(solver), logs=[str(log)])
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (api.Settings(preset="strickt"), "--preset must be one of recommended, strict, stability, not 'strickt'; did you mean 'strict'?"),
+        (api.Settings(fail_on="never"), "--fail-on must be one of advice, warning, error, not 'never'"),
+        (api.Settings(min_confidence="sure"), "--min-confidence must be one of low, medium, high, not 'sure'"),
+        (api.Settings(select=("E11O",)), "--select: unknown rule 'E11O'"),
+        (api.Settings(dialect="bvcl"), "unknown dialect 'bvcl'; did you mean 'bvlc'?"),
+    ],
+)
+def test_invalid_settings_are_an_input_error(settings: api.Settings, said: str) -> None:
+    with pytest.raises(api.InputError) as caught:
+        api.check_text(SOLVER, settings=settings)
+    assert str(caught.value).startswith(said)
+
+
+def test_rules_are_selected_by_one_text_or_by_several_in_any_form() -> None:
+    text = SOLVER + "momentun: 0.9\n"
+    for select in ("E110", ["E110"], ("E110",)):
+        found = api.check_text(text, settings=api.Settings(select=select)).findings  # type: ignore[arg-type]
+        assert [each.code for each in found] == ["E110"]
+    assert not api.check_text(text, settings=api.Settings(select="E110", ignore=["E110"])).findings  # type: ignore[arg-type]
+
+
+def test_a_path_that_no_system_has_is_an_input_error() -> None:
+    for call in (api.check, api.stability, api.read_log, api.view):
+        with pytest.raises(api.InputError, match="a path has no null byte"):
+            call("a\0b")
+
+
 def test_nothing_is_kept_between_calls(tmp_path: Path) -> None:
     (tmp_path / "caffe-lint.toml").write_text("")
     solver = tmp_path / "solver.prototxt"

@@ -19,7 +19,7 @@ from ..source.numerals import is_dimension, is_number, is_whole
 from ..source.opener import MAX_SETTINGS, Unreadable, read_regular
 from ..source.wording import as_written
 from .lookups import Lookups
-from .settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, did_you_mean
+from .settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, check_choice, did_you_mean
 from .user_config import trusted_plugins, user_config_path
 
 _MOST = 10_000  # of a count
@@ -168,12 +168,8 @@ def _check_patterns(where: str, patterns: tuple[str, ...]) -> None:
 def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> Any:
     choices = {"severity": SEVERITIES, "confidence": CONFIDENCES, "preset": tuple(PRESETS)}.get(kind)
     if choices is not None:
-        if value in choices:
-            return value
-        hint = did_you_mean(value, list(choices)) if isinstance(value, str) else ""
-        raise ConfigError(
-            f"{where}: '{key}' must be one of {', '.join(choices)}, not {as_written(value)}" + hint.partition("; known")[0]
-        )
+        check_choice(f"{where}: '{key}'", value, choices)
+        return value
     if kind == "flag":
         if isinstance(value, bool):
             return value

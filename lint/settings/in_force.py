@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..proto.named_tuple import NamedTuple
 from .lookups import Lookups
 from .nearest_files import find_config, find_facts
-from .settings import PRESETS, Settings
+from .settings import CHOICES, PRESETS, Settings, check_choice
 
 if TYPE_CHECKING:
     from ..proto.schema import Schema
@@ -126,6 +126,11 @@ def _key(field: str) -> str:
     return field.replace("_", "-")
 
 
+def _several(selectors: str | Iterable[str]) -> tuple[str, ...]:
+    """Return selectors of rules as programs give them: one, or several in any form."""
+    return (selectors,) if isinstance(selectors, str) else tuple(selectors)
+
+
 def _preset(name: str | None, origin: str) -> list[Layer]:
     return [Layer(f"{origin} {name}", PRESETS[name], is_preset=True)] if name is not None else []
 
@@ -136,7 +141,11 @@ class SettingsOfPaths:
     def __init__(self, command_line: CommandLine, schema: Schema, lookups: Lookups) -> None:
         self.schema = schema
         self._lookups = lookups
-        self._command_line = command_line
+        self._command_line = command_line._replace(
+            select=_several(command_line.select),
+            extend_select=_several(command_line.extend_select),
+            ignore=_several(command_line.ignore),
+        )
         self._configs: dict[str, ConfigFile] = {}
         self._facts: dict[str, dict[str, Any]] = {}
         self._baselines: dict[str, Any] = {}
@@ -232,8 +241,11 @@ class SettingsOfPaths:
     def _of_command_line(self) -> list[Layer]:
         """Return the layers of the command line. Rules are looked up here, after plugins are loaded."""
         asked = self._command_line
-        for name in ("select", "extend_select", "ignore"):
-            self._lookups.check_selectors("--" + name.replace("_", "-"), getattr(asked, name))
+        for name in ("select", *ADDED):
+            self._lookups.check_selectors(f"--{_key(name)}", getattr(asked, name))
+        for name, choices in CHOICES.items():
+            if getattr(asked, name) is not None:
+                check_choice(f"--{_key(name)}", getattr(asked, name), choices)
         names = [name for name in CommandLine._fields if name in Settings._fields and getattr(asked, name)]
         values = {name: getattr(asked, name) for name in names}
         if asked.input_shape:

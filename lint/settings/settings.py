@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..proto.binder import nearest_name
 from ..proto.named_tuple import NamedTuple
 from ..source.errors import InputError
+from ..source.wording import as_written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "strict": {"select": ("ALL",), "fail_on": "advice"},  # including rules that are off by default
     "stability": {"select": ("G",), "fail_on": "warning"},
 }
+
+CHOICES = {"preset": tuple(PRESETS), "fail_on": SEVERITIES, "min_confidence": CONFIDENCES}  # by field of Settings
 
 
 class ConfigError(InputError):
@@ -104,6 +107,14 @@ def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     if not top or not equals or not all(size.isascii() and size.isdigit() and len(size) < 11 for size in sizes):
         raise ConfigError(f"invalid input shape '{text}'; expected one such as data=64,3,224,224 (0: as in the file)")
     return top.strip(), tuple(map(int, sizes))
+
+
+def check_choice(where: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise ConfigError, which begins with `where`, for a value that is none of the choices."""
+    if value not in choices:
+        hint = did_you_mean(value, list(choices)) if isinstance(value, str) else ""
+        listed = ", ".join(choices)
+        raise ConfigError(f"{where} must be one of {listed}, not {as_written(value)}" + hint.partition("; known")[0])
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
