@@ -179,6 +179,15 @@ def test_what_is_known_of_iteration_0_can_be_printed_for_every_cause(cause: str)
     assert as_text(found, trace=False).startswith("Cannot tell whether training diverges or stalls: ")
 
 
+def test_of_updates_that_increase_the_loss_nothing_can_be_told() -> None:
+    def with_param(spec: str) -> str:
+        return net().replace('top: "fc"', f'top: "fc" param {{ {spec} }}')
+
+    found = unknown(with_param("lr_mult: -1 decay_mult: -1"))
+    assert (found.cause, found.reason) == ("solver feature", "'fc' has a negative lr_mult, with which updates increase the loss (N211)")
+    assert known(with_param("lr_mult: 0 decay_mult: -1")).signal.forward.loss > 0
+
+
 def test_a_net_without_fillers_is_loaded() -> None:
     assert unknown(net(filler="")).cause == "loaded weights"
 

@@ -278,11 +278,41 @@ def test_a_negative_loss_weight() -> None:
     assert found(NET + penalty, "N217") == []
 
 
-def test_invalid_multipliers() -> None:
-    negative = IP.replace("  inner", "  param { lr_mult: -1 }\n  param { decay_mult: -1 }\n  inner")
-    assert found(DATA + negative + LOSS, "N2") == [("N211", 16), ("N211", 17)]
-    infinite = IP.replace("  inner", "  param { lr_mult: inf }\n  inner")
-    assert found(DATA + infinite + LOSS, "N2") == [("N211", 16)]
+def with_params(*specs: str) -> str:
+    return IP.replace("  inner", "".join(f"  param {{ {spec} }}\n" for spec in specs) + "  inner")
+
+
+@pytest.mark.parametrize(
+    ("specs", "said"),
+    [
+        (("lr_mult: -1", "decay_mult: -1"), {16: "increases the loss, and weight decay makes it grow", 17: "makes the bias grow"}),
+        (("lr_mult: -1 decay_mult: 0",), {16: "Every update of the weight increases the loss."}),
+        (("lr_mult: inf",), {16: "NaN"}),
+        (("decay_mult: nan lr_mult: -1",), {16: "NaN"}),
+        (("lr_mult: 0 decay_mult: -1",), {}),
+    ],
+)
+def test_invalid_multipliers(specs: tuple[str, ...], said: dict[int, str]) -> None:
+    found = [each for each in check(DATA + with_params(*specs) + LOSS) if each.code == "N211"]
+    assert {each.place.line: words in each.reason for each, words in zip(found, said.values(), strict=True)} == dict.fromkeys(said, True)
+    assert {each.severity for each in found} <= {"warning"}
+
+
+def test_gradients_that_are_reversed_on_purpose_are_told_once() -> None:
+    both = with_params("lr_mult: -1 decay_mult: -1")  # of the weight; the bias learns as usual
+    generator = with_params("lr_mult: -1", "lr_mult: -2").replace('"ip"', '"a"') + with_params("lr_mult: -1", "lr_mult: -2").replace(
+        'name: "ip"', 'name: "b"'
+    ).replace('bottom: "data" top: "ip"', 'bottom: "a" top: "b"')
+    usual = IP.replace('bottom: "data"', 'bottom: "b"')
+    for text, others in ((DATA + both + LOSS, ""), (DATA + generator + usual + LOSS, "Also in 1 other layer: 'b'. Where decay_mult")):
+        (finding,) = [each for each in check(text) if each.code == "N211"]
+        assert finding.severity == "advice"
+        assert "only if that is meant" in finding.reason
+        assert others in finding.reason
+    everything = with_params("lr_mult: -1 decay_mult: -1", "lr_mult: -1 decay_mult: -1")  # nothing learns
+    found = [each for each in check(DATA + everything + LOSS) if each.code == "N211"]
+    assert [each.severity for each in found] == ["warning", "warning"]
+    assert all("decay" not in each.reason for each in found)
 
 
 # -- names, rules, tops, settings ---------------------------------------------------------------------------------------------

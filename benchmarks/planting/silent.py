@@ -350,6 +350,7 @@ def rate_of_the_wrong_sign(case: Case) -> bytes:
     spec = case.pick(layer.message["param"][: len(layer.params)])
     name = case.pick(["lr_mult", "decay_mult"])
     value = case.pick(["-1", "-0.1", "nan", "inf"])
+    case.need(name == "lr_mult" or not float(value) < 0 or spec.get("lr_mult", 1.0) > 0)  # what is frozen does not decay
     return case.set(spec, name, float(value), text=value)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ...moments.graph import Param
 from ...net.job import NetInPhase
-from ...net.names import named
+from ...net.names import also_in, named
 from ...rule.finding import Hit
 from ...rule.registry import rule
 
@@ -54,29 +55,50 @@ def invalid_lr_mult(subject: NetInPhase) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags such values in the `param` entries of layers.
+    Flags such values in the `param` entries of layers. A negative `decay_mult` beside a negative `lr_mult` is right: the update is
+    multiplied by both.
 
     ## Why is this bad?
 
-    With a negative `lr_mult`, every update of a parameter increases the loss. With a negative `decay_mult`, it grows
-    without bound. An infinite or NaN value makes it NaN in the first update. Caffe checks neither field.
+    With a negative `lr_mult`, every update of a parameter increases the loss. If only one of the two is negative, weight decay makes
+    the parameter grow without bound. An infinite or NaN value makes it NaN in the first update. Caffe checks neither field.
 
     ## When it is reported
 
-    Reported as a **warning**. There is no fix, because only you know the value. Ignore it if you reverse a gradient on
-    purpose, as in adversarial training.
+    - **warning** for each parameter;
+    - **advice**, once per net, if gradients seem to be reversed on purpose, as in adversarial training: other layers learn as
+      usual, and `lr_mult` is negative in several layers, or beside a negative `decay_mult`.
+
+    There is no fix, because only you know the value.
 
     ## References
 
     `SGDSolver::ComputeUpdateValue` and `Regularize` in sgd_solver.cpp.
     """
-    for param in subject.net.params():
-        if param.spec is None:
-            continue
-        for field, effect in (("lr_mult", "increases the loss"), ("decay_mult", "makes it grow")):
-            value = param.spec.get(field, 1.0)
-            if value >= 0 and math.isfinite(value):
-                continue
-            message = f"{named(param.layer)} has {field} {value:g} for its {param.role}"
-            reason = f"Every update of the {param.role} {effect}." if value < 0 else "It becomes NaN in the first update."
-            yield Hit(subject.file, param.spec.span(field), message, reason)
+    params = list(subject.net.params())
+    reversed_ones: list[Param] = []
+    for param in params:
+        wrong = [name for name in ("lr_mult", "decay_mult") if not math.isfinite(getattr(param, name))]
+        if wrong:
+            yield _hit(subject, param, wrong[0], "It becomes NaN in the first update.")
+        elif param.lr_mult < 0:
+            reversed_ones.append(param)
+        elif param.lr_mult > 0 and param.decay_mult < 0:
+            yield _hit(subject, param, "decay_mult", f"Weight decay makes the {param.role} grow.")
+    layers = list(dict.fromkeys(param.layer for param in reversed_ones))
+    is_meant = len(layers) > 1 or any(param.decay_mult < 0 for param in reversed_ones)
+    if is_meant and any(param.lr_mult > 0 for param in params):
+        reason = f"Every update increases the loss, which is right only if that is meant, as in adversarial training.{also_in(layers)}"
+        if any(param.decay_mult > 0 for param in reversed_ones):
+            reason += " Where decay_mult is positive, weight decay makes the parameter grow."
+        yield _hit(subject, reversed_ones[0], "lr_mult", reason)._replace(severity="advice")
+        return
+    for param in reversed_ones:
+        decay = ", and weight decay makes it grow" if param.decay_mult > 0 else ""
+        yield _hit(subject, param, "lr_mult", f"Every update of the {param.role} increases the loss{decay}.")
+
+
+def _hit(subject: NetInPhase, param: Param, field: str, reason: str) -> Hit:
+    assert param.spec is not None
+    message = f"{named(param.layer)} has {field} {getattr(param, field):g} for its {param.role}"
+    return Hit(subject.file, param.spec.span(field), message, reason)

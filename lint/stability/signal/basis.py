@@ -6,6 +6,7 @@ Where anything else is unknown, nothing is computed: `CannotTell` says why, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -184,6 +185,10 @@ def features_not_modelled(solver: Message, net: Net | None) -> Iterator[str]:
         kind = param.filler["type"].removesuffix("static") if param.filler is not None else ""
         if kind and kind not in FILLER_TYPES:
             yield f"filler type {kind} is not modelled"
+            break
+    for param in net.params() if net is not None else ():
+        if -math.inf < param.lr_mult < 0:
+            yield f"'{param.layer.name}' has a negative lr_mult, with which updates increase the loss (N211)"
             break
     if net is not None and ("multinode" in net.message or any("multinode" in layer.message for layer in net.layers)):
         yield "gradients are averaged over several nodes (multinode)"
