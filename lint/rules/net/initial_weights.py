@@ -194,7 +194,7 @@ def _fix(subject: NetInPhase, params: list[Param]) -> Fix | None:
         titles.append(found[0])
         patch += found[1]
     where = f" in {len(titles)} layers" if len(titles) > 1 else ""
-    title = f"use {', '.join(dict.fromkeys(titles))}{where}"
+    title = f"use {' and '.join(dict.fromkeys(titles))}{where}"
     return patch.fix(subject.file.path, title, safe=False)
 
 
