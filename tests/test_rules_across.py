@@ -287,6 +287,36 @@ def test_a_bias_that_was_not_trained(trained: str) -> None:
     assert check_files(files, select=("N407",)) == []
 
 
+CONV = """\
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 8 kernel_size: 3 } }
+layer { name: "bn" type: "BN" bottom: "conv" top: "bn" bn_param { frozen: true } }
+"""
+IMAGES = """\
+layer {
+  name: "d" type: "DummyData" top: "data" top: "label"
+  dummy_data_param { shape { dim: 4 dim: 3 dim: 24 dim: 24 } shape { dim: 4 } }
+}
+"""
+VIDEO = 'layer { name: "v" type: "VideoData" top: "data" top: "label" video_data_param { source: "a" batch_size: 8 num_segments: 3 modality: RGB } }\n'
+
+
+def test_the_nets_of_a_job_are_read_by_one_caffe() -> None:
+    shown = VIDEO + IMAGES.replace('"data"', '"maps"').replace('"label"', '"unread"')  # of a fork that is known by its VideoData
+    net = CONV + HEAD.replace('bottom: "data"', 'bottom: "bn"') + 'layer {\n  name: "loss"' + LOSS
+    files = {"solver.prototxt": 'net: "net.prototxt"\n', "net.prototxt": shown + net.replace('bottom: "data"', 'bottom: "maps"')}
+    files["deploy.prototxt"] = DEPLOY + CONV + HEAD.replace('bottom: "data"', 'bottom: "bn"')  # whose BN several forks have
+    assert check_files(files, select=("N407",)) == []
+    files["deploy.prototxt"] = files["deploy.prototxt"].replace("num_output: 8", "num_output: 9")
+    assert check_files(files, select=("N407",), deploy="deploy.prototxt")
+
+
+def test_layers_of_two_caffes_are_not_compared() -> None:
+    net = CONV + HEAD.replace('bottom: "data"', 'bottom: "bn"') + 'layer {\n  name: "loss"' + LOSS
+    video = VIDEO.replace('"data"', '"other"').replace('"label"', '"unread"')
+    assert found(IMAGES + video + net, IMAGES + net) == []  # the training net alone may be for another fork, with another BN
+    assert found(IMAGES + net, IMAGES + net.replace("num_output: 8", "num_output: 9"))[0][0] == "E221"
+
+
 def test_a_deploy_net_for_images_of_another_size_is_advice() -> None:
     data = 'layer { name: "d" type: "DummyData" top: "data" top: "label" dummy_data_param { shape { dim: 4 dim: 3 dim: 24 dim: 24 } shape { dim: 4 } } }\n'
     train = data + HEAD + SECOND + THIRD + 'layer {\n  name: "loss"' + LOSS.replace("ip1", "ip3")

@@ -185,7 +185,7 @@ class Nets:
         self._stages = stages
         self._unread: dict[str, Unreadable] = {}
         self._upgraded: dict[int, Upgraded] = {}
-        self._built: dict[tuple[int, NetState], NetInPhase] = {}
+        self._built: dict[tuple[int, NetState, str], NetInPhase] = {}
 
     def job(self, solver: SolverFile, root: str | None) -> Job:
         """The job of a solver, with the nets built as that solver would (Solver::InitTrainNet, InitTestNets).
@@ -216,7 +216,7 @@ class Nets:
             )
             job.train.jobs.append(job)
             if not training[0].inline:
-                job.deploy = self._deploy(training[0].file)
+                job.deploy = self._deploy(job.train)
                 job.deploy_is_named = self._deploy_path is not None
         testing = [*inline["test_net_param"], *named["test_net"]]
         generic = max(0, len(message["test_iter"]) - len(testing)) if shared else 0
@@ -226,6 +226,7 @@ class Nets:
                     self._net(
                         source,
                         partial(solver_state, message, test=index, level=self._level, stages=self._stages),
+                        job.train,
                     )
                 )
         return job
@@ -251,9 +252,9 @@ class Nets:
             for phase in phases
         ]
 
-    def _deploy(self, train: SourceFile) -> NetInPhase | None:
+    def _deploy(self, train: NetInPhase) -> NetInPhase | None:
         """The deploy net that the user named, else the one beside the training net, if there is one."""
-        path = self._deploy_path or deploy_beside(train.path, self._given)
+        path = self._deploy_path or deploy_beside(train.file.path, self._given)
         if path is None:
             return None
         try:
@@ -262,7 +263,7 @@ class Nets:
             return None
         if file.kind != "net":
             return None
-        return self._net(_NetSource(file, file.message, inline=False), partial(file_state, phase=TEST))
+        return self._net(_NetSource(file, file.message, inline=False), partial(file_state, phase=TEST), train)
 
     def _net_file(self, reference: NetReference) -> SourceFile | None:
         if reference.path is None:
@@ -294,15 +295,21 @@ class Nets:
             )
         return self._upgraded[key]
 
-    def _net(self, source: _NetSource, state_of: Callable[[Message], NetState]) -> NetInPhase:
+    def _net(
+        self, source: _NetSource, state_of: Callable[[Message], NetState], train: NetInPhase | None = None
+    ) -> NetInPhase:
+        """A net in the state that `state_of` gives for it, for the Caffe of its training net if that is known to read it."""
         upgraded = self._upgrade(source)
         state = state_of(upgraded.message)
-        key = (id(source.message), state)
+        dialect = source.file.bound.dialect
+        if train is not None and all(train.net.dialect in use.dialects for use in source.file.bound.uses):
+            dialect = train.net.dialect
+        key = (id(source.message), state, dialect)
         if key not in self._built:
             net = build(
                 upgraded,
                 state,
-                dialect=source.file.bound.dialect,
+                dialect=dialect,
                 input_shapes=self._input_shapes,
                 described=self._described,
                 facts=self._facts_for(source.file.path) if self._facts_for is not None else None,

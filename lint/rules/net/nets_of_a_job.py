@@ -60,7 +60,7 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
         targets = _by_name(test.net)
         for source in train.net.layers:
             target = targets.get(source.name)
-            if target is None or not source.name or _is_open(source) or _is_open(target):
+            if target is None or not source.name or not _are_comparable(target, source):
                 continue
             message = _difference(target, source)
             if not message:
@@ -166,7 +166,7 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
         return
     trained, here = _by_name(train.net), _by_name(deploy.net)
     weighted = [layer for layer in deploy.net.layers if layer.params and not _is_open(layer)]
-    shared = [layer for layer in weighted if layer.name in trained and not _is_open(trained[layer.name])]
+    shared = [layer for layer in weighted if layer.name in trained and _are_comparable(layer, trained[layer.name])]
     differences = {layer.name: _difference(layer, trained[layer.name]) for layer in shared}
     if job.deploy_is_named and weighted and not any(layer.name in trained for layer in deploy.net.layers if layer.params):
         message = f"no layer of this net gets weights from the training net ({train.file.path})"
@@ -260,6 +260,14 @@ def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer], train: NetInP
 def _is_open(layer: Layer) -> bool:
     """Return whether a layer may have parameters that we do not know."""
     return layer.kind is None or layer.kind.has_open_params(layer)
+
+
+def _are_comparable(here: Layer, there: Layer) -> bool:
+    """Return whether the parameters of two layers are known, and not of one type as two different Caffes have it."""
+    kind = here.kind
+    if kind is None or _is_open(here) or _is_open(there):
+        return False
+    return here.context.dialect == there.context.dialect or (kind is there.kind and not kind.dialects)
 
 
 def _needs_training(layer: Layer, trained: dict[str, Layer]) -> bool:
