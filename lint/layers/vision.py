@@ -262,7 +262,8 @@ def pooling(layer: Layer) -> Sequence[Shape]:
         return ()
     if len(shape) != 4:
         if layer.context.dialect != "opencl":  # which pools along any number of axes
-            layer.fail("axes", wrong_axes(layer, "4"), "bottom", ":82")
+            of_fork = " (in the fork opencl, any number)" if len(shape) > 4 else ""
+            layer.fail("axes", wrong_axes(layer, "4") + of_fork, "bottom", ":82")
         return ()
     top = without_negative(layer, (*shape[:2], *_top_sides(window, shape[2:])), window.kernel if window is not None else None)
     empty_top(layer, top, shape)
