@@ -98,7 +98,8 @@ def allocated(source: str) -> int:
 @pytest.mark.parametrize("kind", ["readers of one blob", "layers with one top", "params", "typographic quotes"])
 def test_what_a_check_allocates_grows_as_the_file(kind: str) -> None:
     allocated(KINDS[kind](50))  # imports, and what is cached
-    assert allocated(KINDS[kind](2400)) <= 5 * allocated(KINDS[kind](600))
+    few = allocated(KINDS[kind](600))  # first: names that are kept from the longer text would not be counted in it
+    assert allocated(KINDS[kind](2400)) <= 5 * few
 
 
 def test_layers_and_numbers_take_a_bounded_multiple_of_their_text() -> None:
