@@ -365,3 +365,21 @@ def test_a_cut_net_alone_gives_no_high_confidence() -> None:
     assert not Simulated("diverges", p_diverges=0.85, is_confirmed=False).is_sure
     assert Simulated("diverges", p_diverges=0.85).is_sure
     assert Outcome("learns", p_diverges=0.02).unconfirmed().p_diverges == 0.02
+
+
+IMAGES = 'layer { name: "d" type: "ImageData" top: "x" top: "t" image_data_param { source: "a" batch_size: 8 new_height: 56 new_width: 56 } }'
+
+
+@pytest.mark.parametrize(("data", "of_cut", "of_whole"), [(DATA, 0.955, 0.98), (IMAGES, 0.85, 0.98)])
+def test_of_a_cut_net_confidence_needs_known_data(
+    monkeypatch: pytest.MonkeyPatch, data: str, of_cut: float, of_whole: float
+) -> None:
+    monkeypatch.setattr(simulating, "judged", lambda courses, length: Judgement("diverges", 0.98, 0.0))
+    monkeypatch.setattr(simulating, "verdict_of", lambda signal: Verdict("diverges", 0.9, 0.0))
+    job = job_of(NET.replace(DATA, data))
+    whole = simulate(job, Plan(steps=2, seeds=1))
+    assert (whole.cut, whole.p_diverges, whole.is_confirmed) == ((), of_whole, True)
+    found = simulate(job, Plan(steps=2, seeds=1, budget=whole.multiply_adds / SPEED / 8))
+    assert any("layers to 1/" in text for text in found.cut)
+    assert found.p_diverges == pytest.approx(of_cut, abs=1e-3)
+    assert found.is_confirmed == (data == DATA)

@@ -78,8 +78,7 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
     assumed = first.training.basis.assumed if plan.data == MADE else ()
     try:
         told = _simulated(job, plan, found, progress)._replace(cut=first.said, assumed=assumed)
-        known = plan.data == REAL or first.training.basis.data != UNKNOWN  # curves were fitted to trainings on such data
-        return told if known and (first.is_whole_net or _is_suspected(found)) else told.unconfirmed()
+        return told if _is_confirmed(found, plan) else told.unconfirmed()
     except CannotSimulate as error:
         remedy = "pass --data made" if isinstance(error, CannotReadData) else _WATCH
         failure = unknown(CannotTell("cannot be simulated", str(error), remedy), assumed=assumed)
@@ -139,8 +138,17 @@ class Sized(NamedTuple):
         )
 
 
-def _is_suspected(runs: Sequence[Sized]) -> bool:
-    """Whether the static signal of the whole net says that it diverges, too, with all that its data may be."""
+def _is_confirmed(runs: Sequence[Sized], plan: Plan) -> bool:
+    """Whether a divergence may be told with high confidence.
+
+    Of the whole net, the data must not be unknown: the curves were fitted to trainings on data that are known. Of smaller images or
+    layers, they must be known, and the static signal of the whole net must say that it diverges, too.
+    """
+    basis = runs[0].training.basis
+    if runs[0].is_whole_net:
+        return plan.data == REAL or basis.data != UNKNOWN
+    if plan.data != REAL and not basis.is_known:
+        return False
     known = [run.training for run in runs if not run.training.basis.unmodelled]
     return len(known) == len(runs) and all(verdict_of(signal_of(training)).word == "diverges" for training in known)
 
