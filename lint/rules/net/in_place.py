@@ -55,7 +55,8 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     - Flags Power, Log, BNLL, Clip, MVN with variance normalisation, LRN within channels, Eltwise products and ReLU with
-      a negative `negative_slope` that work in place. Their backward pass needs the values of their bottom.
+      a negative `negative_slope` that work in place. Their backward pass needs the values of their bottom, or writes over the
+      gradient that it still reads (Power with `power: 1`).
     - Flags any layer that works in place on the top of a Sigmoid, TanH, ELU, Swish, Exp, Softmax, LRN across channels,
       MVN with variance normalisation or Power layer whose backward pass needs the values of that top. A Reshape or
       Flatten in between makes no difference, because it shares the memory of its bottom.
@@ -87,7 +88,7 @@ def in_place_wrong_gradient(subject: NetInPhase) -> Iterator[Hit]:
         if layer.runs_backward and index < len(layer.bottoms) and layer.gradient_bottoms[index]:
             name = layer.tops[index].name
             message = f"{named(layer)} works in place on '{name}' and computes a wrong gradient"
-            reason = f"{layer.type} computes its gradient from its bottom, which is overwritten by then."
+            reason = f"{layer.type} computes its gradient from values that are overwritten by then."
             yield _hit(subject, layer, index, message, reason)
     for blob, layer, index in overwritten_tops(subject.net):
         producer = blob.producer
