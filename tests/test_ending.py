@@ -145,6 +145,7 @@ def test_following_goes_on_when_the_log_is_rotated(tmp_path: Path, way: str) -> 
     assert "diverged: iteration 60: the loss is nan" in said
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="CPython 3.10 itself crashes now and then when memory runs out")
 @pytest.mark.parametrize("command", [(), ("net",), ("view",)])
 def test_a_run_without_enough_memory_says_so_in_a_sentence(tmp_path: Path, command: tuple[str, ...]) -> None:
     import resource  # not on Windows
