@@ -233,49 +233,35 @@ def test_a_net_over_the_budget_is_cut_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "of_cut", "of_signal", "told", "p"),
+    ("number", "word", "of_cut", "of_signal", "told", "p"),
     [
-        ("diverges", 0.98, 0.9, "diverges", 0.9545),
-        ("diverges", 0.98, 0.01, "cannot tell", None),
-        ("learns", 0.2, 0.99, "cannot tell", None),
-        ("learns", 0.05, 0.3, "learns", 0.1306),
+        ("p_diverges", "diverges", 0.98, 0.9, "diverges", 0.9545),
+        ("p_diverges", "diverges", 0.98, 0.01, "cannot tell", None),
+        ("p_diverges", "learns", 0.2, 0.99, "cannot tell", None),
+        ("p_diverges", "learns", 0.05, 0.3, "learns", 0.1306),
+        ("p_stalls", "stalls", 0.8, 0.6, "stalls", 0.710),
+        ("p_stalls", "stalls", 0.51, 0.1, "cannot tell", None),
+        ("p_stalls", "learns", 0.3, 0.9, "cannot tell", None),
+        ("p_stalls", "learns", 0.1, 0.5, "learns", 0.25),
     ],
 )
 def test_a_cut_net_is_weighed_with_the_signal_of_the_whole_one(
-    monkeypatch: pytest.MonkeyPatch, word: str, of_cut: float, of_signal: float, told: str, p: float | None
+    monkeypatch: pytest.MonkeyPatch, number: str, word: str, of_cut: float, of_signal: float, told: str, p: float | None
 ) -> None:
-    monkeypatch.setattr(simulating, "judged", lambda courses, length: Judgement(word, of_cut, 0.1))
-    monkeypatch.setattr(simulating, "verdict_of", lambda signal: Verdict("diverges" if of_signal > 0.5 else "learns", of_signal, 0.0))
+    judgement = Judgement(word, 0.05, 0.05)._replace(**{number: of_cut})  # type: ignore[arg-type]
+    verdict = Verdict("learns", 0.05, 0.05)._replace(**{number: of_signal})  # type: ignore[arg-type]
+    verdict = verdict._replace(word="diverges" if verdict.p_diverges > 0.5 else "learns")
+    monkeypatch.setattr(simulating, "judged", lambda courses, length: judgement)
+    monkeypatch.setattr(simulating, "verdict_of", lambda signal: verdict)
     whole = simulate(job_of(NET), Plan(steps=2, seeds=1))
-    assert (whole.word, whole.p_diverges) == (word, of_cut)
+    assert (whole.word, getattr(whole, number)) == (word, of_cut)
     found = simulate(job_of(NET), Plan(steps=2, seeds=1, budget=whole.multiply_adds / SPEED / 8))
     assert any("layers to 1/" in text for text in found.cut)
     assert found.word == told
-    assert found.p_diverges == (pytest.approx(p, abs=1e-3) if p is not None else None)
+    assert getattr(found, number) == (pytest.approx(p, abs=1e-3) if p is not None else None)
     if told == "cannot tell":
         assert found.cannot_tell is not None
         assert found.cannot_tell.cause == "over budget"
-
-
-@pytest.mark.parametrize(
-    ("word", "of_cut", "of_signal", "told", "p"),
-    [
-        ("stalls", 0.8, 0.6, "stalls", 0.710),
-        ("stalls", 0.51, 0.1, "cannot tell", None),
-        ("learns", 0.3, 0.9, "cannot tell", None),
-        ("learns", 0.1, 0.5, "learns", 0.25),
-    ],
-)
-def test_a_stall_of_a_cut_net_is_weighed_as_well(
-    monkeypatch: pytest.MonkeyPatch, word: str, of_cut: float, of_signal: float, told: str, p: float | None
-) -> None:
-    monkeypatch.setattr(simulating, "judged", lambda courses, length: Judgement(word, 0.05, of_cut))
-    monkeypatch.setattr(simulating, "verdict_of", lambda signal: Verdict("learns", 0.05, of_signal))
-    whole = simulate(job_of(NET), Plan(steps=2, seeds=1))
-    assert (whole.word, whole.p_stalls) == (word, of_cut)
-    found = simulate(job_of(NET), Plan(steps=2, seeds=1, budget=whole.multiply_adds / SPEED / 8))
-    assert found.word == told
-    assert found.p_stalls == (pytest.approx(p, abs=1e-3) if p is not None else None)
 
 
 def test_more_seeds_are_run_where_the_static_signal_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
