@@ -80,6 +80,7 @@ def _simulated(root: Path, options: argparse.Namespace) -> list[Row]:
                 "name": folder.name,
                 "label": truth["label"],
                 "static": _static(job),
+                "told": [found.p_diverges, found.p_stalls],
                 "cut": found.cut[1:],
                 "length": job.solver.message["max_iter"],
                 "cause": found.cannot_tell.cause if found.cannot_tell is not None else "",
@@ -146,6 +147,7 @@ def _report(rows: Sequence[Row], options: argparse.Namespace) -> None:
             f" accuracy {_share((q[n] >= 0.5) == stalled[n] for n in rest):.3f}"
         )
     _together(told, scores, exploded)
+    _as_told(told, exploded, stalled)
     if options.verbose:
         for row in told:
             name = row["name"]
@@ -171,6 +173,22 @@ def _together(told: Sequence[Row], scores: dict[str, float], exploded: dict[str,
     for title, found in (("static signal", static), ("simulation", simulated), ("together", joined)):
         right = _share((a >= 0) == b for a, b in zip(found, labels, strict=True))
         print(f"{title:14s} {len(both):4d}  diverges: AUC {auc(found, labels):.3f} accuracy {right:.3f}")
+
+
+def _as_told(told: Sequence[Row], exploded: dict[str, bool], stalled: dict[str, bool]) -> None:
+    """The figures of what people are told, in which a cut net is weighed with the static signal of the whole one."""
+    rows = [row for row in told if "told" in row]
+    if not rows:
+        return
+    calm = [row for row in rows if row["name"] in stalled]
+    p, q = [row["told"][0] for row in rows], [row["told"][1] for row in calm]
+    yes, still = [exploded[row["name"]] for row in rows], [stalled[row["name"]] for row in calm]
+    right = _share((a >= 0.5) == b for a, b in zip(p, yes, strict=True))
+    also = _share((a >= 0.5) == b for a, b in zip(q, still, strict=True))
+    print(
+        f"{'as told':14s} {len(rows):4d}  diverges: AUC {auc(p, yes):.3f} accuracy {right:.3f}"
+        f"   stalls: AUC {auc(q, still):.3f} accuracy {also:.3f}"
+    )
 
 
 def _log_odds(p: float) -> float:

@@ -11,6 +11,7 @@ from harness import SOLVER  # noqa: E402
 from caffe_lint.engine.files_in_memory import Files  # noqa: E402
 from caffe_lint.net.job import Job, Nets, SolverFile  # noqa: E402
 from caffe_lint.proto.schema import caffe_schema  # noqa: E402
+from caffe_lint.report.simulation_text import as_text  # noqa: E402
 from caffe_lint.simulation import simulating  # noqa: E402
 from caffe_lint.simulation.cutting import Cut, agreeing, first_iteration, smaller  # noqa: E402
 from caffe_lint.simulation.made_up_data import MadeUpData  # noqa: E402
@@ -237,11 +238,13 @@ def test_a_net_over_the_budget_is_cut_and_says_so() -> None:
     [
         ("p_diverges", "diverges", 0.98, 0.9, "diverges", 0.9545),
         ("p_diverges", "diverges", 0.98, 0.01, "cannot tell", None),
-        ("p_diverges", "learns", 0.2, 0.99, "cannot tell", None),
+        ("p_diverges", "diverges", 0.8, 0.01, "learns", 0.1673),
+        ("p_diverges", "learns", 0.2, 0.99, "diverges", 0.8326),
+        ("p_diverges", "learns", 0.2, 0.9, "cannot tell", None),
         ("p_diverges", "learns", 0.05, 0.3, "learns", 0.1306),
         ("p_stalls", "stalls", 0.8, 0.6, "stalls", 0.710),
-        ("p_stalls", "stalls", 0.51, 0.1, "cannot tell", None),
-        ("p_stalls", "learns", 0.3, 0.9, "cannot tell", None),
+        ("p_stalls", "stalls", 0.51, 0.1, "learns", 0.2537),
+        ("p_stalls", "learns", 0.3, 0.9, "stalls", 0.6626),
         ("p_stalls", "learns", 0.1, 0.5, "learns", 0.25),
     ],
 )
@@ -262,6 +265,10 @@ def test_a_cut_net_is_weighed_with_the_signal_of_the_whole_one(
     if told == "cannot tell":
         assert found.cannot_tell is not None
         assert found.cannot_tell.cause == "over budget"
+    else:
+        assert (found.alone, found.is_outweighed) == (word, told != word)
+        assert ("though what was simulated" in as_text(found, Plan())) == (told != word)
+        assert found.is_confirmed == (told == word and verdict.word == "diverges")
 
 
 def test_more_seeds_are_run_where_the_static_signal_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

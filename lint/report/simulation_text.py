@@ -23,6 +23,12 @@ _SENTENCES = {
     "depends on the seed": "Whether the training diverges depends on the seed",
 }
 _NOT_YET = "The simulated training does not diverge, and is expected to learn, but its loss has not fallen yet"
+# A word that outweighs what the simulated courses alone say, and what they say.
+_EXPECTED = {"diverges": "diverge", "stalls": "stall", "learns": "learn"}
+_ALONE = {
+    **{word: f"what was simulated {word}" for word in _EXPECTED},
+    "depends on the seed": "what was simulated diverges with some seeds",
+}
 _MORE = 4  # times as many steps, for such a training
 
 
@@ -66,8 +72,13 @@ def _lines(found: Outcome, plan: Plan) -> Iterator[str]:
         steps = counted(max(len(course.iterations) for course in found.courses), "step")
         data = "made-up data" if plan.data == "made" else "its own data"
         learns_later = found.word == "learns" and sum(course.after - course.before for course in found.courses) >= 0
-        sentence = _NOT_YET if learns_later else _SENTENCES[found.word]
+        if found.is_outweighed:
+            sentence = f"The training is expected to {_EXPECTED[found.word]}, though {_ALONE[found.alone]}"
+        else:
+            sentence = _NOT_YET if learns_later else _SENTENCES[found.word]
         yield f"{sentence} ({steps} on {data}{_of_seeds(found)})."
+        if found.is_outweighed:
+            yield "  That is weighed with the signal of the whole net, and over all data that it may have."
         if found.first_layer is not None:
             yield f"  The first layer to go is '{found.first_layer}', in iteration {found.first_iteration}."
         losses = found.courses[0].losses

@@ -39,7 +39,8 @@ class Outcome(NamedTuple):
     and `stalling` are the numbers of the `courses`, one for each seed, that do. `cut` says what was made smaller, and `assumed`
     what was taken for granted, as noun phrases. `part` is the part of each batch that was simulated.
     What only a net with smaller images or layers says, and not the static signal of the whole one, is not `is_confirmed`, nor is
-    what is said of data that may be anything.
+    what is said of data that may be anything. `alone` is the word of the `courses`, which that signal, and those with other data,
+    may outweigh.
     """
 
     word: str
@@ -56,6 +57,12 @@ class Outcome(NamedTuple):
     multiply_adds: int = 0
     part: float = 1.0
     is_confirmed: bool = True
+    alone: str = ""
+
+    @property
+    def is_outweighed(self) -> bool:
+        """Whether the courses alone say another word."""
+        return self.alone not in ("", self.word)
 
     def unconfirmed(self) -> Outcome:
         """The same without high confidence in a divergence, which neither a much smaller net alone nor unknown data give."""

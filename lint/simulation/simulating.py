@@ -19,7 +19,7 @@ from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, OVER_BUDGET, UNK
 from ..stability.signal.features import signal_of
 from ..stability.signal.training import Training, training_of
 from ..stability.verdict.simulated import DEPENDS
-from ..stability.verdict.verdict import verdict_of, word_for
+from ..stability.verdict.verdict import EVEN, RISKY, verdict_of, word_for
 from .arrays import Generator, np
 from .cutting import PARTS, Cut, FirstIteration, agreeing, first_iteration, smaller
 from .made_up_data import MadeUpData
@@ -78,7 +78,7 @@ def simulate(job: Job, plan: Plan, progress: Callable[[int, int], None] = lambda
     assumed = first.training.basis.assumed if plan.data == MADE else ()
     try:
         told = _simulated(job, plan, found, progress)._replace(cut=first.said, assumed=assumed)
-        return told if _is_confirmed(found, plan) else told.unconfirmed()
+        return told if _is_confirmed(found, plan) and not told.is_outweighed else told.unconfirmed()
     except CannotSimulate as error:
         remedy = "pass --data made" if isinstance(error, CannotReadData) else _WATCH
         failure = unknown(CannotTell("cannot be simulated", str(error), remedy), assumed=assumed)
@@ -233,16 +233,18 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
         batches = _batches(sized, plan, of_data)
         return run(_with_matrices(sized, plan), solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
 
-    others = [_weighed(each, judged([course(each, plan.first_seed)], solver["max_iter"])) for each in runs[1:]]
+    others_alone = [judged([course(each, plan.first_seed)], solver["max_iter"]) for each in runs[1:]]
+    others = list(map(_weighed, runs[1:], others_alone))
     courses: list[Course] = []
     for seed in range(plan.first_seed, plan.first_seed + affordable):
         courses.append(course(runs[0], seed))
-        found = _weighed(runs[0], judged(courses, solver["max_iter"]))
+        alone = judged(courses, solver["max_iter"])
+        found = _weighed(runs[0], alone)
         doubtful = plan.all_seeds or len(courses) > 1 or not all(map(_is_sure, found[1:3], _SURE))
         if not doubtful and (affordable == 1 or _says_same(runs[0].training, found.word)):
             break
     progress(-1, 0)
-    if any(map(_is_contradicted, (found, *others))):
+    if any(map(_is_open, (found, *others), (alone, *others_alone))):
         text = "a net cut to the budget says otherwise than the signal of the whole net"
         return unknown(CannotTell(OVER_BUDGET, text, "raise --budget"), cut=runs[0].said, multiply_adds=work)
     word, diverges, stalls, exploded, stalled = found
@@ -259,13 +261,13 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
         diverges = (min if word == "diverges" else max)(diverges, *(each.p_diverges for each in others))
         stalls = (min if word == "stalls" else max)(stalls, *(each.p_stalls for each in others))
     first = None
-    if word in ("diverges", DEPENDS):
+    if word in ("diverges", DEPENDS) and exploded:
         first = next((first for course in courses if (first := first_to_go(course)) is not None), None)
     layer, iteration = first or (None, None)
     part = min(each.items / each.whole for each in runs)
     spent = work * len(courses)
     return Outcome(
-        word, None, diverges, stalls, courses, exploded, stalled, layer, iteration, multiply_adds=spent, part=part
+        word, None, diverges, stalls, courses, exploded, stalled, layer, iteration, multiply_adds=spent, part=part, alone=alone.word
     )
 
 
@@ -274,13 +276,15 @@ def _weighed(sized: Sized, found: Judgement) -> Judgement:
     if sized.is_whole_net or sized.training.basis.unmodelled or found.word == DEPENDS:
         return found
     signal = verdict_of(signal_of(sized.training))
-    diverges = _mean_odds(found.p_diverges, signal.p_diverges)
-    return found._replace(p_diverges=diverges, p_stalls=_mean_odds(found.p_stalls, signal.p_stalls))
+    diverges, stalls = _mean_odds(found.p_diverges, signal.p_diverges), _mean_odds(found.p_stalls, signal.p_stalls)
+    return found._replace(word=word_for(diverges, stalls), p_diverges=diverges, p_stalls=stalls)
 
 
-def _is_contradicted(found: Judgement) -> bool:
-    """Whether a smaller net does one thing, but with the signal of the whole one another is more likely."""
-    return found.word not in (DEPENDS, word_for(found.p_diverges, found.p_stalls))
+def _is_open(found: Judgement, alone: Judgement) -> bool:
+    """Whether a cut net and the signal of the whole one differ on whether a training diverges, and neither outweighs the other."""
+    if alone.word == DEPENDS or (alone.p_diverges >= EVEN) == (found.p_diverges >= EVEN):
+        return False
+    return RISKY <= found.p_diverges <= 1 - RISKY
 
 
 def _mean_odds(one: float, other: float) -> float:
