@@ -147,6 +147,10 @@ _LOSSES: dict[str, tuple[str, ...]] = {
         "contrastive_loss_param { margin: 0.1 }",
     ),
     "MultinomialLogisticLoss": ("",),
+    "CenterLoss": tuple(
+        f"center_loss_param {{ num_output: 7 center_filler {{ {filler} }} }}"
+        for filler in ('type: "xavier"', 'type: "gaussian" std: 1', 'type: "constant" value: 2')
+    ),
 }
 
 

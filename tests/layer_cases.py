@@ -325,10 +325,10 @@ MADE = [
     *(
         Made(loss(kind), {"l": ""}, SCORES, dialect="cc4")
         for kind in (
-            "CenterLoss", "CtcLoss", "DiceCoefLoss", "FocalLoss", "L1Loss", "RegionLoss",
-            "Yolov3",
+            "CtcLoss", "DiceCoefLoss", "FocalLoss", "L1Loss", "RegionLoss", "Yolov3",
         )
     ),
+    Made(loss("CenterLoss", 'top: "l" center_loss_param { num_output: 9 }'), {"l": ""}, SCORES, dialect="cc4"),
     # data
     Made('type: "Data" top: "d" top: "l" data_param { source: "s" batch_size: 4 }', {"d": "4 ? ? ?", "l": "4"}, {}),
     Made(
@@ -666,6 +666,11 @@ REFUSED = [
         'type: "ContrastiveLoss" bottom: "f" bottom: "g" bottom: "t" top: "l"',
         "bottom-shapes",
         {"f": "2 5", "g": "2 4", "t": "2"},
+    ),
+    Refused(loss("CenterLoss"), "num-output-missing", SCORES, dialect="cc4"),
+    Refused(loss("CenterLoss", 'top: "l" center_loss_param { num_output: 9 axis: 3 }'), "axis", SCORES, dialect="cc4"),
+    Refused(
+        loss("CenterLoss", 'top: "l" center_loss_param { num_output: 9 }'), "label-count", {"f": "2 5", "t": "2 3"}, dialect="cc4"
     ),
     # data
     Refused('type: "Data" top: "d"', "batch-size-missing", {}, "forward"),

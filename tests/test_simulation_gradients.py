@@ -14,7 +14,7 @@ from nets import layer_of  # noqa: E402
 
 from caffe_lint.layers.record import TYPES  # noqa: E402
 from caffe_lint.moments.graph import Layer  # noqa: E402
-from caffe_lint.simulation.operator import operator_of  # noqa: E402
+from caffe_lint.simulation.operator import CannotSimulate, operator_of  # noqa: E402
 
 STEP = 1e-5
 CHECKED = 12  # values of each array that are moved
@@ -148,6 +148,9 @@ CASES: dict[str, Callable[[random.Random], Case]] = {
     "BNLL": _unary("BNLL"),
     "Clip": _unary("Clip", "clip_param { min: -0.5 max: 0.7 }"),
     "Concat": _fixed('type: "Concat" bottom: "x" bottom: "z" top: "y"', x="2 3 2", z="2 1 2"),
+    "CenterLoss": _fixed(
+        'type: "CenterLoss" bottom: "x" bottom: "t" top: "l" center_loss_param { num_output: 3 }', "labels", x="5 2 2", t="5"
+    ),
     "ContrastiveLoss": _contrastive,
     "Convolution": _convolution("Convolution"),
     "ConvolutionDepthwise": _fixed('type: "ConvolutionDepthwise" bottom: "x" top: "y" convolution_param { num_output: 3 kernel_size: 3 pad: 1 }', x="2 3 5 4"),
@@ -245,7 +248,7 @@ def check(layer: Layer, fill: str, seed: int) -> None:
     moves = [blob.name not in ("t", "h", "p", "g") or fill == "normal" for blob in layer.bottoms]
     if layer.type in ("SigmoidCrossEntropyLoss", "Crop"):
         moves[1] = False
-    stored = layer.traits.stores_statistics
+    stored = layer.traits.stores_statistics or layer.type == "CenterLoss"  # whose centres have no true gradient
     tops = operator.forward(bottoms, [param.copy() for param in params])
     of_tops = [draw.standard_normal(top.shape) if not layer.traits.is_loss or i == 0 else np.zeros(top.shape) for i, top in enumerate(tops)]
     if layer.traits.stores_statistics or layer.type == "BN":
@@ -280,6 +283,28 @@ def test_the_gradient_is_that_of_finite_differences(name: str) -> None:
         net = layer_of(inside, shapes, dialect="bvlc")
         assert [problem.kind for problem in net.problems if problem.when != "cpu"] == []
         check(net.layers[-1], fill, seed)
+
+
+def test_centers_move_by_the_mean_of_what_their_items_are_short_of() -> None:
+    inside = 'type: "CenterLoss" bottom: "x" bottom: "t" top: "l" loss_weight: 5 center_loss_param { num_output: 3 }'
+    layer = layer_of(inside, {"x": "3 2", "t": "3"}, dialect="bvlc").layers[-1]
+    operator = operator_of(layer, np.random.default_rng(0))
+    x, labels, centers = np.asarray([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), np.asarray([2.0, 0.0, 2.0]), np.zeros((3, 2))
+    (loss,) = operator.forward([x, labels], [centers])
+    assert loss == pytest.approx((x**2).sum() / 6)
+    (of_x, _), (of_centers,) = operator.backward([np.asarray(5.0)], [loss], [x, labels], [centers], [True, False])
+    assert of_x == pytest.approx(5 * x / 3)
+    # The sum, over one more than their number.
+    assert of_centers == pytest.approx(np.asarray([[-3 / 2, -4 / 2], [0, 0], [-6 / 3, -8 / 3]]))
+
+
+@pytest.mark.parametrize(("text", "labels"), [("is not in 0 to 2", 3.0), ("measures no L2", 0.0)])
+def test_a_center_loss_that_cannot_be_simulated_says_why(text: str, labels: float) -> None:
+    param = 'num_output: 3 distance_type: "L1"' if labels == 0 else "num_output: 3"
+    inside = f'type: "CenterLoss" bottom: "x" bottom: "t" top: "l" center_loss_param {{ {param} }}'
+    layer = layer_of(inside, {"x": "3 2", "t": "3"}, dialect="happynear").layers[-1]
+    with pytest.raises(CannotSimulate, match=text):
+        operator_of(layer, np.random.default_rng(0)).forward([np.zeros((3, 2)), np.full(3, labels)], [np.zeros((3, 2))])
 
 
 def test_every_type_that_can_be_simulated_is_checked() -> None:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..moments.layer_type import CLASSIFICATION, DETECTION, EMBEDDING, REGRESSION, SIGMOID, SOFTMAX, UNMODELLED
-from ..moments.shapes import Shape, counts_differ, differ, shapes_differ
+from ..moments.shapes import Shape, count, counts_differ, differ, shapes_differ
 from .common import check_labels, find_axis
-from .record import layer_type, wrong_axes
+from .record import layer_type, no_products, wrong_axes
+from .vision import num_output
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
@@ -337,6 +338,31 @@ def softmax_with_loss_ohem(layer: Layer) -> Sequence[Shape]:
     return ((), layer.bottoms[0].shape)
 
 
+@layer_type(
+    "CenterLoss",
+    "center_loss_layer.cpp",
+    signal="loss_models.CenterLoss",
+    simulate="losses.CenterLoss",
+    reads=("center_loss_param",),
+    loss_family=EMBEDDING,
+    nonnegative=True,
+    multiply_adds=no_products,
+    **{**_LABELLED, "bottoms": (2, 2), "tops": (1, 1)},
+)
+def center_loss(layer: Layer) -> Sequence[Shape]:
+    """ydwen/caffe-face and others: half the squared distance of each item from the centre of its class, which is learned."""
+    param = layer.message["center_loss_param"]
+    outputs = num_output(layer, param, "center_loss_param", "center_loss_layer.cpp")
+    shape = layer.bottoms[0].shape
+    axis = find_axis(layer, param["axis"], shape, "center_loss_param.axis") if shape is not None else None
+    layer.add_param("centers", (outputs, count(shape, axis) if axis is not None else None), param, "center_filler")
+    _same_first(layer)
+    labels = layer.bottoms[1].shape
+    if labels is not None and any(differ(dim, 1) for dim in labels[1:]):
+        layer.fail("label-count", f"expected one label per item, not {layer.shown(1)}", "bottom[1]")
+    return ((),)
+
+
 def _loss_of_fork(layer: Layer) -> Sequence[Shape]:
     return ((),)
 
@@ -345,7 +371,6 @@ _OPEN_LOSS: dict[str, Any] = {**_LOSS, "bottoms": (1, None), "tops": (1, None), 
 # Some forks divide L1Loss by the number of items, others by that of elements, so it has no model either.
 for _name, _source, _facts in (
     ("L1Loss", "l1_loss_layer.cpp", _REGRESSION),
-    ("CenterLoss", "center_loss_layer.cpp", {"loss_family": EMBEDDING}),
     ("CtcLoss", "ctc_loss_layer.cpp", {"loss_family": CLASSIFICATION}),
     ("DiceCoefLoss", "dice_coef_loss_layer.cpp", {"loss_family": CLASSIFICATION}),
     ("FocalLoss", "focal_loss_layer.cpp", {"loss_family": CLASSIFICATION}),

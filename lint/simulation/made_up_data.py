@@ -311,6 +311,8 @@ def _roles(net: Net) -> Iterator[tuple[Blob, _Role]]:
             wanted.append((1, _Role(_MARKERS, 2)))
         elif layer.traits.settings == "contrastive_loss_param" and len(layer.bottoms) > 2:
             wanted.append((2, _Role(_BITS, 2)))
+        elif layer.traits.settings == "center_loss_param" and len(layer.bottoms) > 1:
+            wanted.append((1, _Role(_LABELS, layer.message["center_loss_param"]["num_output"])))
         elif layer.traits.settings == "multibox_loss_param" and len(layer.bottoms) > 3:
             wanted.append((3, _Role(_BOXES, layer.message["multibox_loss_param"]["num_classes"])))
         elif layer.traits.settings in ("roi_pooling_param", "psroi_pooling_param"):

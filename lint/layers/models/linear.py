@@ -490,17 +490,21 @@ class InnerProduct(Convolution):
         return values._replace(corr_within_item=values.second_moment, corr_across_both=values.corr_across_items)
 
 
+def chosen_rows(weight: Weights, rows: int, bias: Weights = NONE) -> Values:
+    """The moments of rows of a weight that are chosen at random, and a bias for each column."""
+    mean = weight.mean + bias.mean
+    square = weight.second_moment + bias.second_moment + 2 * weight.mean * bias.mean
+    across = mean * mean + bias.variance + weight.variance / max(1, rows)  # two indices may be the same
+    return gaussian(mean, square, mean * mean, across, mean * mean, _ALONE)
+
+
 class Embed(SignalModel):
     """Rows of the weights, chosen by index (embed_layer.cpp)."""
 
     def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
         weight = weights[0] if weights else NONE
         bias = weights[1] if len(weights) > 1 else NONE
-        mean = weight.mean + bias.mean
-        square = weight.second_moment + bias.second_moment + 2 * weight.mean * bias.mean
-        rows = dims(self.layer.params[0])[0] if weights else 1
-        across = mean * mean + bias.variance + weight.variance / max(1, rows)  # two indices may be the same
-        return [gaussian(mean, square, mean * mean, across, mean * mean, _ALONE)]
+        return [chosen_rows(weight, dims(self.layer.params[0])[0] if weights else 1, bias)]
 
     def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
         layer = self.layer

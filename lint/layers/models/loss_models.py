@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ...moments.signal_model import SignalModel, shape_of
+from ...moments.signal_model import Gradient, SignalModel, shape_of
 from ...moments.statistics import (
     BAD_DIFFS,
     GAUSSIAN_MEAN_ABS,
@@ -27,9 +27,10 @@ from ...moments.statistics import (
     share_above,
     sign_correlations,
 )
+from ...moments.weights import dims, filled
 from ..loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM, LOSS_PARAM, class_axis, loss_divisor
 from .elementwise import sigmoid, softplus
-from .linear import product
+from .linear import chosen_rows, product
 
 if TYPE_CHECKING:
     from ...moments.graph import Blob, Layer, Param
@@ -163,6 +164,10 @@ class Loss(SignalModel):
             balanced=slope.balanced,
         )
         return self.for_all_bottoms(first)
+
+    def of_params(self, bottoms: Sequence[Values]) -> list[Gradient]:
+        """The gradient of each parameter; most losses have none."""
+        return []
 
     def for_all_bottoms(self, first: Diffs) -> list[Diffs]:
         """The gradient of each bottom, from that of the first: of most losses only that one has a gradient."""
@@ -516,6 +521,38 @@ class EuclideanLoss(Comparison):
     def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
         a, b = bottoms[0], bottoms[1]
         return towards(self.gap(bottoms), a, b, 1 / self.divisor, apart(a) if self.pairs else 1.0)
+
+
+class CenterLoss(Loss):
+    """Half the squared distance of each item from the centre of its class, a row of its parameter (center_loss_layer.cpp of forks).
+
+    The centres are taken as their filler leaves them.
+    """
+
+    def __init__(self, layer: Layer, context: SignalContext) -> None:
+        super().__init__(layer, context)
+        self.classes = max(1, dims(layer.params[0])[0])
+        self.centers = chosen_rows(filled(layer.params[0]), self.classes)
+
+    def gap(self, bottoms: Sequence[Values]) -> Values:
+        """The differences from the centres."""
+        return difference(bottoms[0], self.centers)
+
+    def value(self, bottoms: Sequence[Values]) -> float:
+        return self.gap(bottoms).second_moment / 2 * self.number / self.divisor
+
+    def score_gradient(self, bottoms: Sequence[Values]) -> Diffs:
+        return towards(self.gap(bottoms), bottoms[0], self.centers, 1 / self.divisor)
+
+    def of_params(self, bottoms: Sequence[Values]) -> list[Gradient]:
+        """That of a centre is the sum over the items of its class, divided by their number plus 1, whatever the loss weight."""
+        gap = self.gap(bottoms)
+        met = self.classes * (1 - (1 - 1 / self.classes) ** self.items)  # of the classes, on average
+        each = self.items / met
+        alike = max(0.0, gap.corr_across_items)
+        square = (each * (gap.second_moment - alike) + each * each * alike) / (each + 1) ** 2
+        part = met / self.classes
+        return [Gradient(square * part, GAUSSIAN_MEAN_ABS * root(square) * part)]
 
 
 class SmoothL1Loss(Comparison):

@@ -135,6 +135,37 @@ class EuclideanLoss(Operator):
         return [found, -found.reshape(bottoms[1].shape)], ()
 
 
+class CenterLoss(Operator):
+    """Half the squared distance of each item from the centre of its class (center_loss_layer.cpp of ydwen/caffe-face).
+
+    The centres have no true gradient: each gets the sum of what its items are short of, over their number plus 1, whatever the
+    loss weight.
+    """
+
+    def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
+        x, centers = bottoms[0].reshape(len(bottoms[0]), -1), params[0]
+        self.labels = bottoms[1].reshape(-1).astype(np.int64)
+        if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < len(centers):
+            raise CannotSimulate(f"'{self.layer.name}' reads a label that is not in 0 to {len(centers) - 1}")
+        if self.layer.message["center_loss_param"]["distance_type"] != "L2":
+            raise CannotSimulate(f"'{self.layer.name}' measures no L2 distance")
+        self.difference = x - centers[self.labels]
+        flat = self.difference.reshape(-1)
+        return [np.asarray(flat @ flat / len(x) / 2, x.dtype)]
+
+    def backward(
+        self, diffs: Sequence[Array], tops: Sequence[Array], bottoms: Sequence[Array], params: Sequence[Array], wanted: Sequence[bool]
+    ) -> tuple[Gradients, Gradients]:
+        x, number = bottoms[0], self.difference.dtype.type(len(bottoms[0]))
+        found = (self.difference * (diffs[0].reshape(()) / number)).reshape(x.shape)
+        if not self.learns[0]:
+            return [found, None], [None]
+        of_centers, items = np.zeros_like(params[0]), np.ones((len(params[0]), 1), params[0].dtype)
+        np.subtract.at(of_centers, self.labels, self.difference)
+        np.add.at(items, self.labels, items.dtype.type(1))
+        return [found, None], [of_centers / items]
+
+
 class HingeLoss(Operator):
     """The one-versus-all hinge loss; max(0, NaN) is 0 (hinge_loss_layer.cpp)."""
 

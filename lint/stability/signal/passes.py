@@ -287,7 +287,7 @@ class Back:
                         # Caffe passes a loss its weight as the gradient of its top.
                         weight = weights[0] if weights else diffs[0].mean_abs
                         bottoms = (model.curvature_probe if probe else model.gradients)(step.bottoms, weight)
-                        gradients = ()
+                        gradients = [] if probe else model.of_params(step.bottoms)
                     else:
                         if weights and not probe:
                             diffs = [_of_weight(diff, w) for diff, w in zip(diffs, weights, strict=True)]
