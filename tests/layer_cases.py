@@ -435,6 +435,12 @@ MADE = [
         dialect="ssd",
     ),
     Made(
+        two("PriorBoxClustered", "prior_box_param { width: 9 height: 30 width: 12 height: 50 width: 80 height: 70 }"),
+        {"y": "1 2 768"},
+        XZ,
+        dialect="openvino-toolbox",
+    ),
+    Made(
         'type: "MultiBoxLoss" bottom: "a" bottom: "b" bottom: "c" bottom: "d" top: "l" '
         "multibox_loss_param { num_classes: 3 }",
         {"l": ""},
@@ -739,6 +745,10 @@ REFUSED = [
     ),
     # detection
     Refused(two("PriorBox"), "prior-size", XZ, dialect="ssd"),
+    *(
+        Refused(two("PriorBoxClustered", f"prior_box_param {{ {sizes} }}"), "prior-size", XZ, dialect="openvino-toolbox")
+        for sizes in ("", "width: 9", "width: 9 height: 0", "width: 9 height: 9 height: 9")
+    ),
     Refused(
         two("PriorBox", "prior_box_param { min_size: 30 max_size: 20 }"), "prior-size", XZ, dialect="ssd"
     ),

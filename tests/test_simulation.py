@@ -494,6 +494,19 @@ def test_prior_boxes_lie_around_each_position() -> None:
     assert top[0, 1, :4].tolist() == pytest.approx([0.1, 0.1, 0.2, 0.2])
 
 
+def test_clustered_prior_boxes_have_the_sizes_that_are_listed() -> None:
+    settings = 'type: "PriorBoxClustered" prior_box_param { width: 4 height: 2 width: 6 height: 8 step: 5 variance: 0.3 }'
+    net = layer_of(f'{settings} bottom: "m" bottom: "x" top: "y"', {"m": "1 3 1 2", "x": "1 3 10 20"}, dialect="openvino-toolbox")
+    operator = operator_of(net.layers[-1], np.random.default_rng(0))
+    (top,) = operator.forward([np.zeros((1, 3, 1, 2), F), np.zeros((1, 3, 10, 20), F)], ())
+    assert top.shape == net.layers[-1].tops[0].shape
+    boxes = top[0, 0].reshape(-1, 4)
+    assert boxes[0].tolist() == pytest.approx([0.5 / 20, 1.5 / 10, 4.5 / 20, 3.5 / 10])
+    assert boxes[1].tolist() == pytest.approx([-0.5 / 20, -1.5 / 10, 5.5 / 20, 6.5 / 10])
+    assert boxes[2].tolist() == pytest.approx([5.5 / 20, 1.5 / 10, 9.5 / 20, 3.5 / 10])
+    assert top[0, 1].tolist() == pytest.approx([0.3] * 16)
+
+
 def multi_box(settings: str, scores: Any) -> tuple[float, list[Any]]:
     """The loss of two priors, the first of which is exactly the only box, of class 2; and its gradients."""
     inside = f'type: "MultiBoxLoss" bottom: "l" bottom: "c" bottom: "p" bottom: "g" top: "y" multibox_loss_param {{ num_classes: 3 {settings} }}'

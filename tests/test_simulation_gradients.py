@@ -207,7 +207,7 @@ CASES: dict[str, Callable[[random.Random], Case]] = {
     "Upsample": _fixed('type: "Upsample" bottom: "x" bottom: "t" top: "y" upsample_param { scale: 2 }', "places", x="1 2 2 2", t="1 2 2 2"),
 }
 # Those whose tops do not depend smoothly on anything, or are random.
-WITHOUT = {"Accuracy", "ArgMax", "DetectionEvaluate", "Dropout", "HDF5Output", "PriorBox", "Silence", "Threshold"}
+WITHOUT = {"Accuracy", "ArgMax", "DetectionEvaluate", "Dropout", "HDF5Output", "PriorBox", "PriorBoxClustered", "Silence", "Threshold"}
 DRAWS = {"Convolution": 8, "Deconvolution": 8, "Pooling": 12, "MultiBoxLoss": 6, "SoftmaxWithLoss": 5, "Eltwise": 4, "Scale": 4, "LSTM": 4, "RNN": 3}
 
 

@@ -35,11 +35,33 @@ def prior_box(layer: Layer) -> Sequence[Shape]:
         layer.fail("prior-size", text, path)
     elif any(big <= small for small, big in zip(smallest, largest, strict=False)):
         layer.fail("prior-size", "each max_size must be greater than its min_size", path)
-    variances = param["variance"]
+    return _boxes(layer, len(aspect_ratios(param["aspect_ratio"], param["flip"])) * len(smallest) + len(largest))
+
+
+@layer_type(
+    "PriorBoxClustered", "prior_box_clustered_layer.cpp", signal=UNMODELLED, simulate="boxes.PriorBoxClustered",
+    settings="prior_box_param", bottoms=(0, None), measures_shape_of=ALL, **_FORWARD_ONLY,
+)  # fmt: skip
+def prior_box_clustered(layer: Layer) -> Sequence[Shape]:
+    """OpenVINO: boxes of each of the sizes that are listed around each position of a feature map."""
+    param = layer.message["prior_box_param"]
+    for name in ("width", "height"):
+        if any(value <= 0 for value in param[name]):
+            layer.fail("prior-size", f"each {name} must be greater than 0", f"prior_box_param.{name}[0]")
+    if not param["width"]:
+        layer.fail("prior-size", "width is not set", "prior_box_param.width")
+    elif len(param["width"]) != len(param["height"]):
+        text = f"{number_of(len(param['height']), 'height')} for {number_of(len(param['width']), 'width')}"
+        layer.fail("prior-size", text, "prior_box_param.height[0]" if param["height"] else "prior_box_param.width[0]")
+    return _boxes(layer, len(param["width"]))
+
+
+def _boxes(layer: Layer, priors: int) -> Sequence[Shape]:
+    """The sides and variances of so many boxes at each position."""
+    variances = layer.message["prior_box_param"]["variance"]
     if len(variances) not in (0, 1, 4) or any(value <= 0 for value in variances):
         text = f"variance must have 0, 1 or 4 values, all greater than 0, not {variances}"
         layer.fail("prior-variance", text, "prior_box_param.variance[0]")
-    priors = len(aspect_ratios(param["aspect_ratio"], param["flip"])) * len(smallest) + len(largest)
     plane = layer.bottoms[0].shape if layer.bottoms else None
     boxes: int | None = None
     if plane is not None and len(plane) == 4 and plane[2] is not None and plane[3] is not None:

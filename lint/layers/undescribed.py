@@ -354,7 +354,6 @@ for _name, _source in (
     ("PR", "precision_recall_layer.cpp"),
     ("PReLUFixed", "prelu_fixed_layer.cpp"),
     ("PreTokenizedData", ""),
-    ("PriorBoxClustered", "prior_box_clustered_layer.cpp"),
     ("PriorRBox", "prior_rbox_layer.cpp"),
     ("ProposalTarget", "proposal_target_layer.cpp"),
     ("PSROIAlign", "psroi_align_layer.cpp"),

@@ -60,6 +60,15 @@ class PriorBox(Operator):
                 yield size * math.sqrt(ratio), size / math.sqrt(ratio)
 
 
+class PriorBoxClustered(PriorBox):
+    """Boxes of the sizes that are listed (prior_box_clustered_layer.cpp of OpenVINO's training toolbox)."""
+
+    def sizes(self) -> Iterator[tuple[float, float]]:
+        """The width and height of each box around a position, in pixels."""
+        param = self.layer.message["prior_box_param"]
+        yield from zip(param["width"], param["height"], strict=True)
+
+
 class MultiBoxLoss(Operator):
     """The loss of the locations of matched priors and of the classes of all, or of the worst negatives (multibox_loss_layer.cpp)."""
 
