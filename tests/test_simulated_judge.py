@@ -308,13 +308,13 @@ def test_what_nearly_learns_with_few_items_of_a_batch_is_tried_with_more(
     monkeypatch: pytest.MonkeyPatch, part: float
 ) -> None:
     """More items are less noisy: as many as what is left of the budget suffices for. Those that came nearest are tried first."""
-    tried: list[tuple[float, float]] = []
+    tried: list[tuple[float, Effort]] = []
 
     def simulate(job: Job, effort: Effort) -> Simulated:
         rate, now = job.solver.message["base_lr"], min(1.0, part * effort.times)
         if rate > 5:
             return Simulated("diverges", None, 0.99, 0.0, (SimulatedCourse((2.3, math.inf), 2.3, ()),), 1, part=now, seconds=0.03)
-        tried.append((rate, effort.times))
+        tried.append((rate, effort))
         last = 2.4 if 0.2 < rate < 0.8 else 2.9 if rate > 0.08 else 3.6
         last -= 0.25 if effort.times > 1 else 0.0
         return Simulated("learns", None, 0.0, 0.0, (SimulatedCourse((2.3, *[last] * effort.steps), 2.3, ()),), part=now, seconds=0.03)
@@ -324,10 +324,38 @@ def test_what_nearly_learns_with_few_items_of_a_batch_is_tried_with_more(
     assert computed is not None
     assert computed.repair.fits
     assert 0.2 < computed.repair.scale * 20 < 0.8
-    larger = [(rate, times) for rate, times in tried if times > 1]
+    larger = [(rate, effort) for rate, effort in tried if effort.times > 1]
     assert all(0.2 < rate < 0.8 * trying.MARGIN for rate, _ in larger)
-    (times,) = {times for _, times in larger}
+    ((times, steps),) = {(effort.times, effort.steps) for _, effort in larger}
     assert times == math.inf if part == 1 / 4 else 2 < times < 80
+    assert steps == trying.LONGER * trying.STEPS
+    # The second seed tries a higher rate as well.
+    (rate, first), (faster, second) = larger[-2:]
+    assert faster == pytest.approx(rate * trying.MARGIN)
+    assert (first.first_seed, second.first_seed) == (0, 1)
+    assert computed.repair.outlook_after == "learns when it is simulated"
+
+
+def test_a_part_of_the_budget_is_kept_for_more_items_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = {True: 0.0, False: 0.0}
+
+    def simulate(job: Job, effort: Effort) -> Simulated:
+        seconds = 2.0 * min(4.0, effort.times) * effort.steps / 100
+        if effort.steps > 25 and job.solver.message["base_lr"] < 5:
+            spent[effort.times > 1] += seconds
+        last = math.inf if job.solver.message["base_lr"] > 5 else 2.4
+        course = SimulatedCourse((2.3, *[last] * effort.steps), 2.3, ())
+        word = "learns" if last < math.inf else "diverges"
+        return Simulated(word, None, 0.0, 0.0, (course,), part=min(1.0, effort.times / 4), seconds=seconds)
+
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder, told: simulate)
+    computed = stability_of(job(texts("20"), simulate=True))
+    assert computed is not None
+    assert not computed.repair.fits
+    few = trying.BUDGET - trying.KEPT
+    assert few / 2 < spent[False] < few
+    assert trying.KEPT / 2 < spent[True] < trying.KEPT + 12
+    assert f"more than {trying.BUDGET:g} s" in computed.no_change
 
 
 def test_a_repair_must_learn_with_all_seeds_and_at_a_higher_rate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ class Repair(NamedTuple):
     def outlook_after(self) -> str:
         """What people are told of the training with the changes."""
         if self.learned:
-            return f"learns in all {self.learned} simulated trainings"
+            return "learns when it is simulated" if self.learned == 1 else f"learns in all {self.learned} simulated trainings"
         return outlook(self.after)
 
 

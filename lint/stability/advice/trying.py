@@ -4,7 +4,8 @@ From the smallest change up: the weight of a loss that dominates or is over 1, a
 lower learning rates with such a threshold, a lower weight with lower rates, lower thresholds as well, fillers where activations
 vanish, the scale of large inputs. The first with which the training *learns* - not only stays finite - is taken: with two seeds, or
 four if it only just does, and with 1.3 times the learning rate as a margin. Otherwise it is the one that learns most of those that do
-with two seeds and never diverge, and then one that only nearly learns with a few items of each batch, but does with more of them.
+with two seeds and never diverge, and then one that only nearly learns with a few items of each batch, but does with more of them and
+for longer.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ...net.rounding import one_digit
@@ -32,17 +32,19 @@ if TYPE_CHECKING:
 # Of a trial. A large net is cut for it; one that cannot be cut is simulated for fewer steps, at least LEAST_STEPS.
 STEPS, SEEDS, MARGIN = 100, 2, 1.3
 LEAST_STEPS = 25
-BUDGET = 60.0  # seconds of one usual core for all trials of a training, counted in multiply-adds
-ENOUGH_RUNS = 12  # simulations of STEPS that the budget has to suffice for
-OFTEN = 5  # times as many as that, with whole batches
+BUDGET = 120.0  # seconds of one usual core for all trials of a training, counted in multiply-adds
+KEPT = 80.0  # of these, for what nearly learned with few items, if anything did
+OF_RUN = 5.0  # seconds that a simulation of STEPS may cost
+OFTEN = 5  # times STEPS, with whole batches, that are so cheap that no part of a batch is simulated
 OF_STEP = 0.002  # seconds that a step costs beside its multiply-adds
 # What is left of the loss, as a part of the trivial one, with which a training learns beyond doubt, and the seeds that are simulated
 # in addition where more is left.
 SURELY_LEARNS, MORE_SEEDS = 0.75, 2
-# With few items of each batch, a training is noisier. What is left then may be this much for it to be tried with more of them, and
-# this much is then enough to learn, if slowly.
+# With few items of each batch, a training is noisier. What is left then may be this much for it to be tried with more of them and
+# for more steps, and this much is then enough to learn, if slowly.
 NEARLY_LEARNS, LEARNS_SLOWLY = 1.5, 0.95
-LARGER_RUNS = 6  # simulations of STEPS with more items that what is left of the budget has to suffice for
+LONGER, LARGER_RUNS = 1.5, 4  # times STEPS, and such simulations that what is left of the budget has to suffice for
+ALIKE = 0.1  # what is left differs by chance by as much
 # Factors for the learning rate, the mildest first, and those of them with which lower clip thresholds are tried as well.
 RATES = (1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 1e-3)
 MILD_RATES = 4  # of these, which are tried before a lower loss weight together with a lower rate
@@ -61,11 +63,11 @@ class SimulationJudge:
         self.job, self.signal, self.first = job, signal, first
         self.suspected = suspected
         self._of_step = first.seconds / FOR_VERDICT.steps + OF_STEP
-        self._of_run = BUDGET / ENOUGH_RUNS
-        self._learned, self._of_margin = LEARNS, 1.0
+        self._of_run, self._learned, self._steps = OF_RUN, LEARNS, STEPS
+        self._is_larger = False  # whether more of each batch is simulated now
         affordable = self._of_run / self._of_step
         self._steps_uncut = int(min(STEPS, affordable))
-        self._left = BUDGET
+        self._left, self._kept = BUDGET, 0.0
         # What learns with two seeds and does not diverge with the others, nor at a higher rate.
         self.second_best: Repair | None = None
         self._least = math.inf
@@ -76,7 +78,7 @@ class SimulationJudge:
     @property
     def ran_out(self) -> bool:
         """Whether nothing more can be simulated."""
-        return self._left <= 0
+        return self._left <= self._kept
 
     @cached_property
     def fails(self) -> bool:
@@ -102,11 +104,14 @@ class SimulationJudge:
         if job is None:
             return None
         trivial = trivial_loss(signal_with(self.signal, trial))
+        efforts, enough = self._efforts(trivial), SEEDS
         # Most of what does not fit shows that in a few steps. The rate of a training may not come from base_lr: no margin then.
         quick = [] if faster is None else [(faster, self._effort(LEAST_STEPS))]
-        margin = [] if faster is None else [(faster, self._effort(STEPS, SEEDS - 1, trivial)._replace(times=self._of_margin))]
+        margin = [] if faster is None else [(faster, self._effort(STEPS, SEEDS - 1, trivial))]
+        if self._is_larger:
+            efforts, margin, enough = efforts[:1], [(faster or job, efforts[1])], 1
         left: list[float] = []
-        for each, effort in (*quick, *((job, effort) for effort in self._efforts(trivial)), *margin):
+        for each, effort in (*quick, *((job, effort) for effort in efforts), *margin):
             if each is job and len(left) == SEEDS and max(left) < SURELY_LEARNS:
                 continue
             run = self._simulated(each, effort)
@@ -114,23 +119,29 @@ class SimulationJudge:
                 return None
             now = run.courses[0].left(trivial)
             if now >= self._learned and (each, effort) not in quick:
-                if len(left) >= SEEDS:
+                if len(left) >= enough:
                     self._keep(trial, left)
-                elif run.part < 1 and now < NEARLY_LEARNS:
+                elif run.part < 1 and now < NEARLY_LEARNS and not self._is_larger:
                     self._near.append((now, trial))
+                    self._kept = KEPT
                 return None
             if each is job:
                 left.append(now)
         return self._repair(trial, len(left))
 
     def nearest(self) -> Iterator[Trial]:
-        """The changes with which it nearly learned, the nearest first. From here on, more of each batch is simulated."""
-        times = self._left / LARGER_RUNS // (self._of_step * STEPS)
-        if times <= 1:
+        """The changes with which it nearly learned, the nearest first, and of those that are alike the mildest.
+
+        From here on, more of each batch is simulated, for more steps. The first seed tries a change, the second one its margin.
+        """
+        self._kept, steps = 0.0, int(LONGER * STEPS)
+        times = self._left / LARGER_RUNS // (self._of_step * steps)
+        if not self._near or times <= 1:
             return
-        self._times = self._of_margin = times if times * self.first.part < 1 else math.inf
+        self._is_larger, self._steps = True, steps
+        self._times = times if times * self.first.part < 1 else math.inf
         self._of_run, self._learned = self._left / LARGER_RUNS, LEARNS_SLOWLY
-        yield from (trial for _, trial in sorted(self._near, key=itemgetter(0)))
+        yield from (trial for _, trial in sorted(self._near, key=lambda near: round(near[0] / ALIKE)))
 
     def _keep(self, trial: Trial, left: Sequence[float]) -> None:
         """Keep a change with which a training learns with some seeds only, if it learns more than with others."""
@@ -148,11 +159,11 @@ class SimulationJudge:
 
     def _efforts(self, trivial: float) -> list[Effort]:
         """How what must learn is simulated. What is still far above the trivial loss half-way will not."""
-        efforts = (self._effort(STEPS, seed, trivial) for seed in range(SEEDS + MORE_SEEDS))
+        efforts = (self._effort(self._steps, seed, trivial) for seed in range(SEEDS + MORE_SEEDS))
         return [effort._replace(times=self._times) for effort in efforts]
 
     def _effort(self, steps: int, seed: int = 0, trivial: float = math.inf) -> Effort:
-        return Effort(steps, 1, seed, seconds=self._of_run * steps / STEPS, high=HIGH * trivial)
+        return Effort(steps, 1, seed, seconds=self._of_run * steps / self._steps, high=HIGH * trivial)
 
     def _simulated(self, job: Job, effort: Effort) -> Simulated | None:
         """What becomes of a job, None if the budget is spent or it cannot be simulated."""
