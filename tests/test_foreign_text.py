@@ -52,6 +52,10 @@ def file(text: str) -> SourceFile:
         # No marks: a part of a string, a comment, an escaped quote.
         ('source: "${DATA}/train"', []),
         ('source: "$(pwd)"', []),
+        # A stray character.
+        ("$num_output: 12", []),
+        ("pad: 1 $stride : 2", []),
+        ("$LAYERS", ["$L"]),
         ('source: "a@host@b" email: "me@home"', []),
         ("base_lr: 1  # {{ rate }}, ${RATE} or @RATE@", []),
         ("base_lr: 1  // {{ rate }}", []),

@@ -370,7 +370,7 @@ def settings_lost(case: Case) -> bytes:
     return case.drop(layer.message, "convolution_param", "inner_product_param", "pooling_param")
 
 
-@plants("E209", "net")
+@plants("E209", "net", also=("E208",))
 def kernel_twice(case: Case) -> bytes:
     layer = case.pick(case.layers("Convolution", "Pooling"))
     name = "convolution_param" if layer.type == "Convolution" else "pooling_param"

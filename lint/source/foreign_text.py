@@ -19,7 +19,7 @@ from ..proto.tree import Block, Field, ListValue, Problem, Tree, fields_at
 _PIECE = (
     rb"""(?s)(?P<comment>\#[^\n]*|//[^\n]*|/\*)"""
     rb"""|(?P<string>"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)"""
-    rb"""|(?P<mark>\{\{|\{%|<%|\$[{(A-Za-z_]|%\([A-Za-z_]|@[A-Za-z_]\w*@)"""
+    rb"""|(?P<mark>\{\{|\{%|<%|\$(?![A-Za-z_]\w*[ \t]*:)[{(A-Za-z_]|%\([A-Za-z_]|@[A-Za-z_]\w*@)"""
 )
 _IN_STRING = rb"\{\{|\{%|<%"
 _WHOLE_STRING = rb"\s*(?:\$\{[^{}]*\}|@[A-Za-z_]\w*@)\s*"
@@ -70,7 +70,8 @@ def template_marks(source: bytes) -> tuple[Mark, ...]:
     """Return the template marks of a text, in its order; in a string, the whole string.
 
     They are `{{`, `{%`, `<%`, `${…}`, `$(…)`, `$NAME`, `%(…)` and `@NAME@` where a name, a value or a field is expected; in
-    strings, only `{{`, `{%` and `<%`, or `${…}` or `@NAME@` as the whole string: `"${DATA}/train"` may well be a path.
+    strings, only `{{`, `{%` and `<%`, or `${…}` or `@NAME@` as the whole string: `"${DATA}/train"` may well be a path. `$name:` is
+    no mark, but a field after a stray character.
     """
     return tuple(_marks(source)) if any(sign in source for sign in _SIGNS) else ()
 
