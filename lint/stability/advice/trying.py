@@ -68,7 +68,7 @@ class SimulationJudge:
         affordable = self._of_run / self._of_step
         self._steps_uncut = int(min(STEPS, affordable))
         self._left, self._kept = BUDGET, 0.0
-        # What learns with two seeds and does not diverge with the others, nor at a higher rate.
+        # What learns with two seeds and nearly with the others, and at a higher rate.
         self.second_best: Repair | None = None
         self._least = math.inf
         self._near: list[tuple[float, Trial]] = []
@@ -120,7 +120,8 @@ class SimulationJudge:
             now = run.courses[0].left(trivial)
             if now >= self._learned and (each, effort) not in quick:
                 if len(left) >= enough:
-                    self._keep(trial, left)
+                    if now < (1.0 if self._is_larger else NEARLY_LEARNS):
+                        self._keep(trial, left)
                 elif run.part < 1 and now < NEARLY_LEARNS and not self._is_larger:
                     self._near.append((now, trial))
                     self._kept = KEPT
@@ -141,7 +142,11 @@ class SimulationJudge:
         self._is_larger, self._steps = True, steps
         self._times = times if times * self.first.part < 1 else math.inf
         self._of_run, self._learned = self._left / LARGER_RUNS, LEARNS_SLOWLY
-        yield from (trial for _, trial in sorted(self._near, key=lambda near: round(near[0] / ALIKE)))
+        tried: list[Trial] = []
+        for _, trial in sorted(self._near, key=lambda near: round(near[0] / ALIKE)):
+            if trial not in tried:
+                tried.append(trial)
+                yield trial
 
     def _keep(self, trial: Trial, left: Sequence[float]) -> None:
         """Keep a change with which a training learns with some seeds only, if it learns more than with others."""
