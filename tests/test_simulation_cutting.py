@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 np = pytest.importorskip("numpy", reason="the simulator needs numpy")
@@ -11,7 +13,7 @@ from harness import SOLVER  # noqa: E402
 from caffe_lint.engine.files_in_memory import Files  # noqa: E402
 from caffe_lint.net.job import Job, Nets, SolverFile  # noqa: E402
 from caffe_lint.proto.schema import caffe_schema  # noqa: E402
-from caffe_lint.report.simulation_text import as_text  # noqa: E402
+from caffe_lint.report.simulation_text import as_json, as_text  # noqa: E402
 from caffe_lint.simulation import simulating  # noqa: E402
 from caffe_lint.simulation.cutting import Cut, agreeing, first_iteration, smaller  # noqa: E402
 from caffe_lint.simulation.made_up_data import MadeUpData  # noqa: E402
@@ -268,6 +270,7 @@ def test_a_cut_net_is_weighed_with_the_signal_of_the_whole_one(
     else:
         assert (found.alone, found.is_outweighed) == (word, told != word)
         assert ("though what was simulated" in as_text(found, Plan())) == (told != word)
+        assert json.loads(as_json(found, Plan()))["alone"] == (word if told != word else None)
         assert found.is_confirmed == (told == word and verdict.word == "diverges")
 
 

@@ -44,6 +44,7 @@ def as_json(found: Outcome, plan: Plan) -> str:
         "data": plan.data,
         "p_diverges": _rounded(found.p_diverges),
         "p_stalls": _rounded(found.p_stalls),
+        "alone": found.alone if found.is_outweighed else None,
         "losses": [_rounded(loss) for loss in losses],
         "first_layer": found.first_layer,
         "first_iteration": found.first_iteration,
