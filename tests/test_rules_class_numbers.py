@@ -166,3 +166,28 @@ layer {
 def test_the_numbers_of_a_single_shot_detector_must_match(old: str, new: str, line: int) -> None:
     assert found(SSD) == []
     assert [at for _, at, _ in found(SSD.replace(old, new), "N602")] == [line]
+
+
+FACES = """
+layer { name: "d" type: "Data" top: "data" top: "label" data_param { source: "x" batch_size: 16 } transform_param { crop_size: 28 } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 7 weight_filler { type: "xavier" } } }
+layer { name: "cls" type: "InnerProduct" bottom: "ip" top: "cls" inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+layer { name: "sm" type: "SoftmaxWithLoss" bottom: "cls" bottom: "label" top: "sm" }
+layer { name: "centers" type: "CenterLoss" bottom: "ip" bottom: "label" top: "centers" loss_weight: 0.01
+  center_loss_param { num_output: 10 } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("centers", "severity", "text"),
+    [
+        (10, None, ""),
+        (9, "warning", "CenterLoss layer 'centers' has 9 centers, but 'sm' has 10 classes"),
+        (12, "advice", "CenterLoss layer 'centers' has 12 centers, but 'sm' has 10 classes"),
+    ],
+)
+def test_a_center_loss_needs_a_center_for_each_class(centers: int, severity: str | None, text: str) -> None:
+    net = FACES.replace("center_loss_param { num_output: 10", f"center_loss_param {{ num_output: {centers}")
+    findings = check(net, select=("N602",))
+    assert [(each.severity, each.message) for each in findings] == ([(severity, text)] if severity else [])
+    assert places(findings) == ([("N602", 7)] if severity else [])
