@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Of a trial. A large net is cut for it; one that cannot be cut is simulated for fewer steps, at least LEAST_STEPS.
 STEPS, SEEDS, MARGIN = 100, 2, 1.3
 LEAST_STEPS = 25
-BUDGET = 120.0  # seconds of one usual core for all trials of a training, counted in multiply-adds
+BUDGET = 140.0  # seconds of one usual core for all trials of a training, counted in multiply-adds
 KEPT = 80.0  # of these, for what nearly learned with few items, if anything did
 OF_RUN = 5.0  # seconds that a simulation of STEPS may cost
 OFTEN = 5  # times STEPS, with whole batches, that are so cheap that no part of a batch is simulated
