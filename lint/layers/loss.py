@@ -66,6 +66,12 @@ def class_axis(layer: Layer) -> int:
     return int(layer.message[name].get("axis", 1)) if name else 1
 
 
+def _one_label_per_item(layer: Layer) -> None:
+    labels = layer.bottoms[1].shape
+    if labels is not None and any(differ(dim, 1) for dim in labels[1:]):
+        layer.fail("label-count", f"expected one label per item, not {layer.shown(1)}", "bottom[1]")
+
+
 def _same_first(layer: Layer) -> bool:
     """Whether both bottoms have the same number of items; reports it if not (LossLayer::Reshape)."""
     a, b = layer.bottoms[0].shape, layer.bottoms[1].shape
@@ -229,9 +235,7 @@ def hinge_loss(layer: Layer) -> Sequence[Shape]:
 def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
     """The negative log probability of the label."""
     _same_first(layer)
-    labels = layer.bottoms[1].shape
-    if labels is not None and any(differ(dim, 1) for dim in labels[1:]):
-        layer.fail("label-count", f"expected one label per item, not {layer.shown(1)}", "bottom[1]")
+    _one_label_per_item(layer)
     return ((),)
 
 
@@ -357,9 +361,7 @@ def center_loss(layer: Layer) -> Sequence[Shape]:
     axis = find_axis(layer, param["axis"], shape, "center_loss_param.axis") if shape is not None else None
     layer.add_param("centers", (outputs, count(shape, axis) if axis is not None else None), param, "center_filler")
     _same_first(layer)
-    labels = layer.bottoms[1].shape
-    if labels is not None and any(differ(dim, 1) for dim in labels[1:]):
-        layer.fail("label-count", f"expected one label per item, not {layer.shown(1)}", "bottom[1]")
+    _one_label_per_item(layer)
     return ((),)
 
 
