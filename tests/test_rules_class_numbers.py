@@ -182,8 +182,8 @@ layer { name: "centers" type: "CenterLoss" bottom: "ip" bottom: "label" top: "ce
     ("centers", "severity", "text"),
     [
         (10, None, ""),
-        (9, "warning", "CenterLoss layer 'centers' has 9 centers, but 'sm' has 10 classes"),
-        (12, "advice", "CenterLoss layer 'centers' has 12 centers, but 'sm' has 10 classes"),
+        (9, "warning", "CenterLoss layer 'centers' has 9 centres, but 'sm' has 10 classes"),
+        (12, "advice", "CenterLoss layer 'centers' has 12 centres, but 'sm' has 10 classes"),
     ],
 )
 def test_a_center_loss_needs_a_center_for_each_class(centers: int, severity: str | None, text: str) -> None:

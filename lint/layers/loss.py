@@ -342,10 +342,14 @@ def softmax_with_loss_ohem(layer: Layer) -> Sequence[Shape]:
     return ((), layer.bottoms[0].shape)
 
 
+def _center_loss_signal(layer: Layer) -> str:
+    return "loss_models.CenterLoss" if layer.message["center_loss_param"]["distance_type"] == "L2" else UNMODELLED
+
+
 @layer_type(
     "CenterLoss",
     "center_loss_layer.cpp",
-    signal="loss_models.CenterLoss",
+    signal=_center_loss_signal,
     simulate="losses.CenterLoss",
     reads=("center_loss_param",),
     loss_family=EMBEDDING,
@@ -359,7 +363,7 @@ def center_loss(layer: Layer) -> Sequence[Shape]:
     outputs = num_output(layer, param, "center_loss_param", "center_loss_layer.cpp")
     shape = layer.bottoms[0].shape
     axis = find_axis(layer, param["axis"], shape, "center_loss_param.axis") if shape is not None else None
-    layer.add_param("centers", (outputs, count(shape, axis) if axis is not None else None), param, "center_filler")
+    layer.add_param("centres", (outputs, count(shape, axis) if axis is not None else None), param, "center_filler")
     _same_first(layer)
     _one_label_per_item(layer)
     return ((),)

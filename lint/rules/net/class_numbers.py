@@ -210,18 +210,18 @@ def class_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     In nets for SSD, flags a Reshape that splits the scores of a DetectionOutput into another number of classes, and a
     DetectionEvaluate with another number.
 
-    Flags a CenterLoss with another number of centers than a classification loss of the same labels has classes.
+    Flags a CenterLoss with another number of centres than a classification loss of the same labels has classes.
 
     ## Why is this bad?
 
     Usually the net was adapted to other classes, and one of the numbers was forgotten. Unless the shapes show it,
     Caffe prints no message: the boxes of one class are used for another, or the softmax is computed over the wrong
-    scores. For a label without a center, a CenterLoss reads and changes memory outside of its centers.
+    scores. For a label without a centre, a CenterLoss reads and changes memory outside of its centres.
 
     ## When it is reported
 
     - **warning**, which may be ignored if the layers only happen to have these names;
-    - **advice** if a CenterLoss has centers to spare.
+    - **advice** if a CenterLoss has centres to spare.
 
     ## Example
 
@@ -236,23 +236,23 @@ def class_count_mismatch(subject: NetInPhase) -> Iterator[Hit]:
         if layer.traits.settings == "detection_output_param" and len(layer.bottoms) > 1:
             yield from _detection_output(subject, layer)
         elif layer.traits.settings == "center_loss_param" and len(layer.bottoms) > 1:
-            yield from _centers(subject, layer)
+            yield from _centres(subject, layer)
 
 
-def _centers(subject: NetInPhase, layer: Layer) -> Iterator[Hit]:
-    """Compare the centers of a CenterLoss with the classes of the losses that read the same labels."""
+def _centres(subject: NetInPhase, layer: Layer) -> Iterator[Hit]:
+    """Compare the centres of a CenterLoss with the classes of the losses that read the same labels."""
     settings = layer.message[layer.traits.settings]
-    centers = settings["num_output"]
-    for loss in layer.bottoms[1].consumers if centers > 0 else ():
+    centres = settings["num_output"]
+    for loss in layer.bottoms[1].consumers if centres > 0 else ():
         if loss.traits.class_axis is None or not loss.traits.is_loss or loss.bottoms[1:2] != layer.bottoms[1:2]:
             continue
         classes = number_of_classes(loss)
-        if classes is None or classes == centers:
+        if classes is None or classes == centres:
             continue
-        message = f"{named(layer)} has {counted(centers, 'center')}, but '{loss.name}' has {_classes(classes)}"
-        reason, severity = f"Centers of {classes} and above are never used.", "advice"
-        if centers < classes:
-            reason, severity = f"For a label of {centers} or more, Caffe reads and changes memory outside of the centers.", ""
+        message = f"{named(layer)} has {counted(centres, 'centre')}, but '{loss.name}' has {_classes(classes)}"
+        reason, severity = f"Centres of {classes} and above are never used.", "advice"
+        if centres < classes:
+            reason, severity = f"For a label of {centres} or more, Caffe reads and changes memory outside of the centres.", ""
         related = (Related(subject.file, loss.place(), f"{named(loss)} reads the same labels"),)
         yield Hit(subject.file, settings.span("num_output"), message, reason, severity, related)
         return

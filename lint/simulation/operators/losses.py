@@ -139,7 +139,7 @@ class CenterLoss(Operator):
     """Half the squared distance of each item from the centre of its class (center_loss_layer.cpp of ydwen/caffe-face).
 
     The centres have no true gradient: each gets the sum of what its items are short of, over their number plus 1, whatever the
-    loss weight.
+    loss weight. Those of the passes of an iteration add up, as in some of the forks.
     """
 
     def forward(self, bottoms: Sequence[Array], params: Sequence[Array]) -> Sequence[Array]:
