@@ -33,7 +33,7 @@ PROBES = {name: text for _, name, text in probes()}
         "PReLU-0-gaussian", "PReLU-1-shifted", "PReLU-0-rectified", "Crop-of0-gaussian", "MVN-0-shifted", "MVN-1-pixels",
         "MVN-2-rectified", "Normalize-1-gaussian", "BN-1-gaussian", "TanH-0-pixels", "Sigmoid-0-shifted", "Clip-0-pixels",
         "Reduction-1-pixels", "Reduction-3-shifted", "Reduction-0-gaussian", "Reduction-7-gaussian", "Eltwise-of2-shifted", "ContrastiveLoss-0-0.3",
-        "ContrastiveLoss-2-3", "Deconvolution-classified-4", "BatchNorm-0-pixels",
+        "ContrastiveLoss-2-3", "CenterLoss-0-0.3", "CenterLoss-1-3", "CenterLoss-2-0.01", "Deconvolution-classified-4", "BatchNorm-0-pixels",
     ],
 )  # fmt: skip
 def test_a_layer_alone_is_predicted(name: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from nets import layer_of  # noqa: E402
 
 from caffe_lint.layers.record import TYPES  # noqa: E402
 from caffe_lint.moments.graph import Layer  # noqa: E402
+from caffe_lint.moments.layer_type import UNMODELLED  # noqa: E402
 from caffe_lint.simulation.operator import CannotSimulate, operator_of  # noqa: E402
 
 STEP = 1e-5
@@ -305,6 +306,7 @@ def test_a_center_loss_that_cannot_be_simulated_says_why(text: str, labels: floa
     layer = layer_of(inside, {"x": "3 2", "t": "3"}, dialect="happynear").layers[-1]
     with pytest.raises(CannotSimulate, match=text):
         operator_of(layer, np.random.default_rng(0)).forward([np.zeros((3, 2)), np.full(3, labels)], [np.zeros((3, 2))])
+    assert layer.traits.signal(layer) == (UNMODELLED if labels == 0 else "loss_models.CenterLoss")
 
 
 def test_every_type_that_can_be_simulated_is_checked() -> None:
