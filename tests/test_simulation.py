@@ -401,6 +401,26 @@ def test_images_of_one_class_resemble_each_other_and_neighbouring_pixels_do() ->
     assert (image[..., 1:] * image[..., :-1]).mean() > 0.8 * (image * image).mean()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_one_class_have_a_texture_and_a_brightness_of_their_own(channels: int) -> None:
+    text = """
+    layer { name: "d" type: "Data" top: "data" top: "label" data_param { source: "x" batch_size: 400 } }
+    layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 10 } }
+    layer { name: "l" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "l" }
+    """
+    net = net_of(text, input_shapes={"*": (400, channels, 28, 28)})
+    data, labels = MadeUpData(net, ASSUMED, np.random.default_rng(0), whole=400, items=400).batch().values()
+
+    def explained(of_image: Any) -> float:
+        """The part of the variance between images that classes explain."""
+        means = np.asarray([of_image[labels == label].mean() for label in range(10)])
+        return float(means[labels.astype(int)].var() / of_image.var())
+
+    edges = np.abs(np.diff(data, axis=2)).mean((1, 2, 3)) + np.abs(np.diff(data, axis=3)).mean((1, 2, 3))
+    assert 0.2 < explained(edges) < 0.8
+    assert 0.1 < explained(data.mean((1, 2, 3))) < 0.7
+
+
 # -- verdicts ---------------------------------------------------------------------------------------------------
 
 

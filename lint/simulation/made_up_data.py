@@ -1,7 +1,8 @@
 """Data made up for a training: of the shapes, ranges and spreads that the facts and the files imply, and with classes.
 
-Each item has a class. Images of a class share a pattern, so that a net can learn them; all images share one too, and each has its
-own brightness and its own smooth noise. Labels are the classes; targets depend on them.
+Each item has a class. Images of a class share a pattern, so that a net can learn them, and a brightness and a texture, which are left
+when a net averages over its maps; all images share a pattern too, and each has its own brightness and its own smooth noise. Labels
+are the classes; targets depend on them.
 """
 
 from __future__ import annotations
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
 # Parts of the variance of images: what all have in common, what those of a class do, the brightness of each; the rest is smooth
 # noise. Set by hand, near what the signal models take (data_models.py) and what digits and photographs have.
 _OF_ALL, _OF_CLASS, _OF_BRIGHTNESS = 0.12, 0.25, 0.13
-_COARSE = 0.7  # of the noise, over a tenth of a side; the rest over two pixels
+_BRIGHTNESS_OF_CLASS = 0.5  # of that of brightness
+_COARSE = 0.7  # of the noise, over about a tenth of a side; the rest over two pixels
 _COARSE_PATCHES = 10  # along a side
+# Of textures of classes. Set by hand, so that classes explain as much of how neighbouring pixels differ from image to image (a half)
+# as of digits and photographs; without them, DenseNets stall that learn from these.
+_COARSE_OF_CLASSES, _WIDEST = (0.4, 0.95), 1.6
 # Of tables: what the columns' means have, if the mean of all is not near 0, and what classes do.
 _OF_COLUMNS, _COLUMN_MEANS_FROM = 0.3, 0.05
 _OF_CLASS_IN_TABLES = 0.4
@@ -66,6 +71,7 @@ class MadeUpData:
         self.roles = dict(_roles(net))
         self.classes = max((role.number for role in self.roles.values() if role.kind == _LABELS), default=_CLASSES)
         self.patterns: dict[Blob, tuple[Array, Array]] = {}
+        self.textures: dict[Blob, list[_Texture]] = {}
         self.fixed: dict[Blob, Array] = {}
         self.distributions: dict[Blob, _Distribution] = {}
 
@@ -202,13 +208,22 @@ class MadeUpData:
 
     def _images(self, blob: Blob, shape: tuple[int, ...], items: Array) -> Array:
         if blob not in self.patterns:
-            self.patterns[blob] = (_smooth((1, *shape[1:]), self.draw), _smooth((self.classes, *shape[1:]), self.draw))
+            tint = self.draw.standard_normal((self.classes, shape[1], 1, 1), np.float32)
+            self.patterns[blob] = (
+                math.sqrt(_OF_ALL) * _smooth((1, *shape[1:]), self.draw, _Texture()),
+                math.sqrt(_OF_CLASS) * _smooth((self.classes, *shape[1:]), self.draw, _Texture())
+                + math.sqrt(_OF_BRIGHTNESS * _BRIGHTNESS_OF_CLASS) * tint,
+            )
+            self.textures[blob] = [_Texture.drawn(self.draw) for _ in range(self.classes)]
         common, of_class = self.patterns[blob]
         brightness = self.draw.standard_normal((shape[0], 1, 1, 1), np.float32)
-        rest = 1 - _OF_ALL - _OF_CLASS - _OF_BRIGHTNESS
+        noise = np.empty(shape, np.float32)
+        for each in np.unique(items):
+            texture = self.textures[blob][each]
+            noise[items == each] = _smooth((int((items == each).sum()), *shape[1:]), self.draw, texture)
         return (
-            math.sqrt(_OF_ALL) * common + math.sqrt(_OF_CLASS) * of_class[items] + math.sqrt(_OF_BRIGHTNESS) * brightness
-            + math.sqrt(rest) * _smooth(shape, self.draw)
+            common + of_class[items] + math.sqrt(_OF_BRIGHTNESS * (1 - _BRIGHTNESS_OF_CLASS)) * brightness
+            + math.sqrt(1 - _OF_ALL - _OF_CLASS - _OF_BRIGHTNESS) * noise
         )  # fmt: skip
 
     def _rows(self, blob: Blob, shape: tuple[int, ...], facts: BlobFacts, items: Array) -> Array:
@@ -243,17 +258,32 @@ class MadeUpData:
         return values * np.float32(param["scale"])
 
 
-def _smooth(shape: tuple[int, ...], draw: Generator) -> Array:
+class _Texture(NamedTuple):
+    """Of smooth noise: the part of its variance that is coarse, and how many times wider than high its patches are."""
+
+    coarse: float = _COARSE
+    aspect: float = 1.0
+
+    @classmethod
+    def drawn(cls, draw: Generator) -> _Texture:
+        """That of a class."""
+        return cls(draw.uniform(*_COARSE_OF_CLASSES), _WIDEST ** draw.uniform(-1, 1))
+
+
+def _smooth(shape: tuple[int, ...], draw: Generator, texture: _Texture) -> Array:
     """Smooth noise of mean 0 and variance 1 over two scales."""
     high, wide = shape[2:]
     found = np.zeros(shape, np.float32)
-    for share, rows, columns in (
-        (_COARSE, min(high, _COARSE_PATCHES), min(wide, _COARSE_PATCHES)),
-        (1 - _COARSE, max(1, high // 2), max(1, wide // 2)),
+    longer = math.sqrt(texture.aspect)
+    for share, along_height, along_width in (
+        (texture.coarse, _COARSE_PATCHES, _COARSE_PATCHES),
+        (1 - texture.coarse, high / 2, wide / 2),
     ):
-        noise = draw.standard_normal((*shape[:2], rows, columns), np.float32)
-        field = resizing_matrix(rows, high) @ noise @ resizing_matrix(columns, wide).T
-        found += field * np.float32(math.sqrt(share) / max(float(field.std()), 1e-6))
+        rows = resizing_matrix(min(max(round(along_height * longer), 1), high), high)
+        columns = resizing_matrix(min(max(round(along_width / longer), 1), wide), wide)
+        variance = float((rows * rows).sum(1).mean() * (columns * columns).sum(1).mean()) / share
+        noise = draw.standard_normal((*shape[:2], rows.shape[1], columns.shape[1]), np.float32)
+        found += rows @ noise @ columns.T * np.float32(1 / math.sqrt(variance))
     return found
 
 
