@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import check, settings_in
+from harness import check, runner, settings_in
 
+from caffe_lint.cli.commands import cli
 from caffe_lint.engine.selection import layer_types
 from caffe_lint.layers.custom import Description, described_types, read_description
 from caffe_lint.layers.record import TYPES
@@ -285,6 +286,54 @@ def test_a_described_type_says_nothing_of_the_dialect() -> None:
     text = INPUTS + 'layer { name: "l" type: "Permute" bottom: "a" top: "t" }'
     assert [finding.code for finding in check(text, dialect="bvlc")] == ["E115"]
     assert check(text, dialect="bvlc", layers=described(Permute={"shape": "like bottom 0"})) == []
+
+
+OF_OWN_TYPE = """\
+layer {{ name: "d" type: "Data" top: "data" top: "label" transform_param {{ crop_size: 8 scale: 0.004 }} data_param {{ source: "x" batch_size: 8 }} }}
+layer {{ name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1" inner_product_param {{ num_output: 5 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "own" {own} bottom: "ip1" top: "own" }}
+layer {{ name: "ip2" type: "InnerProduct" bottom: "own" top: "ip2" inner_product_param {{ num_output: 5 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "l" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "l" }}
+"""
+OWN = {"Mine": 'type: "Mine"', "losses.Mine": 'type: "Python" python_param { module: "losses" layer: "Mine" }'}
+
+
+def signal_with(tmp_path: Path, own: str, description: str = "") -> dict[str, Any]:
+    """What `signal` says in JSON of a net with a layer of an own type."""
+    (tmp_path / "net.prototxt").write_text(OF_OWN_TYPE.format(own=OWN[own]))
+    (tmp_path / "solver.prototxt").write_text('net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 1000')
+    (tmp_path / "caffe-lint.toml").write_text(description and f'[layers."{own}"]\n{description}\n')
+    done = runner().invoke(cli, ["signal", str(tmp_path / "solver.prototxt"), "--output-format", "json"], standalone_mode=False)
+    assert done.exception is None
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_the_remedy_for_a_type_without_a_signal_model_is_one(tmp_path: Path, own: str) -> None:
+    unknown = signal_with(tmp_path, own)["cannot_tell"]
+    assert unknown["remedy"] == f"describe {own} in the configuration, with a known type that it is like"
+    assert signal_with(tmp_path, own, 'like = "Sigmoid"')["verdict"] == "learns"
+
+
+@pytest.mark.parametrize(
+    ("own", "description"),
+    [
+        ("Mine", 'like = "Sigmoid"\nshape = "same as bottom 0"'),
+        ("Mine", 'like = "Sigmoid"\nparams = [[5]]'),
+        ("losses.Mine", 'like = "InnerProduct"'),
+    ],
+)
+def test_a_type_with_other_shapes_than_the_one_that_it_is_like_has_no_model_of_it(tmp_path: Path, own: str, description: str) -> None:
+    found = signal_with(tmp_path, own, description)["cannot_tell"]
+    assert (found["cause"], found["remedy"]) == ("unmodelled layer", "watch the training with caffe-lint log")
+
+
+@pytest.mark.parametrize("like", ["Convolution", "InnerProduct", "Pooling", "PriorBox", "Scale"])
+def test_a_python_layer_is_not_refused_for_the_settings_of_the_type_that_it_is_like(like: str) -> None:
+    text = OF_OWN_TYPE.format(own=OWN["losses.Mine"])
+    found = check(text, layers=described(**{"losses.Mine": {"like": like}}))
+    assert [finding for finding in found if "'own'" in finding.message and finding.code != "E216"] == []
 
 
 # -- plugins ---------------------------------------------------------------------------------------

@@ -217,12 +217,16 @@ def described_types(descriptions: Iterable[Description]) -> dict[str, LayerType]
 
 def described_type(types: Mapping[str, LayerType], layer: Message, type_name: str) -> LayerType | None:
     """The type in `types` for a layer's message; a Python layer is looked up by module and class first."""
+    return types.get(name_in_configuration(layer, type_name)) or types.get(type_name)
+
+
+def name_in_configuration(layer: Message, type_name: str) -> str:
+    """The name by which a configuration describes the type of a layer's message: of a Python layer, its module and class."""
     if type_name == "Python" and "python_param" in layer.type.fields:
         param = layer["python_param"]
-        found = types.get(f"{param['module']}.{param['layer']}")
-        if found is not None:
-            return found
-    return types.get(type_name)
+        if param["layer"]:
+            return f"{param['module']}.{param['layer']}"
+    return type_name
 
 
 def schema_with(schema: Schema, names: Iterable[str]) -> Schema:
@@ -238,7 +242,9 @@ def schema_with(schema: Schema, names: Iterable[str]) -> Schema:
 
 def _layer_type(description: Description) -> LayerType:
     loss = bool(description.loss)
-    own: dict[str, Any] = {"name": description.name, "infer": _infer(description), "fork_fields": None, "signal": UNMODELLED}
+    own: dict[str, Any] = {"name": description.name, "infer": _infer(description), "fork_fields": None}
+    if description.like is None or description.shapes is not None or description.params is not None:
+        own.update(signal=UNMODELLED, simulate="")  # those of the known type are of its own shapes
     if description.bottoms is not None:
         own["bottoms"] = description.bottoms
         own["is_data"] = description.bottoms == (0, 0)
@@ -257,7 +263,9 @@ def _layer_type(description: Description) -> LayerType:
         own["open_params"] = False
     if description.is_python:
         python = TYPES["Python"][0]
-        own.update(like=python.name, opaque=True, settings=python.settings, reads=python.reads)
+        own.update(like=python.name, opaque=True, reads=python.reads)
+        if description.like is None:
+            own["settings"] = python.settings
     if description.like is not None:
         return TYPES[description.like][0]._replace(**{**own, "like": description.like})
     defaults: dict[str, Any] = {
@@ -275,7 +283,11 @@ def _infer(description: Description) -> Any:
         shapes = ((),)
 
     def infer(layer: Layer) -> Sequence[Shape]:
+        found = len(layer.context.problems)
         inferred = like(layer) if like is not None else ()
+        if description.is_python and len(layer.context.problems) > found:
+            del layer.context.problems[found:]  # a Python layer has other settings, and checks what it likes
+            layer.params, inferred = (), ()
         if params is not None:
             layer.params = ()
             for i, rule in enumerate(params):

@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ...layers.custom import name_in_configuration
 from ...layers.fillers import FILLER_TYPES
 from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
 from ...layers.normalisation import uses_stored_statistics
+from ...layers.record import TYPES
 from ...net.data_facts import tops_facts
 from ...net.loss_sizes import maximised_losses
 from ...net.scores import scores_as_probabilities
@@ -208,7 +210,12 @@ def without_model(layers: Sequence[Layer]) -> CannotTell:
     more = f" (nor {'has' if others == 1 else 'have'} {counted(others, 'other layer')})" if others else ""
     if not layer.type:  # a V1 layer with a type that is in no known caffe.proto
         return CannotTell("unmodelled layer", f"the type of '{layer.name}' is unknown", "pass your Caffe's caffe.proto with --proto")
-    remedy = f"describe {layer.type} in the configuration, with a known type that it is like"
+    if layer.traits.simulate and all(top.shape is not None for top in layer.tops):
+        remedy = "run caffe-lint simulate, which computes it"
+    elif layer.kind is not None and layer.kind.name not in TYPES:  # it is described, but with other shapes
+        remedy = "watch the training with caffe-lint log"
+    else:
+        remedy = f"describe {name_in_configuration(layer.message, layer.type)} in the configuration, with a known type that it is like"
     return CannotTell("unmodelled layer", f"{layer.type} '{layer.name}' has no signal model{more}", remedy)
 
 

@@ -122,13 +122,18 @@ def _model_class(layer: Layer, spoilt: Collection[Layer]) -> type[SignalModel]:
     A layer with too few bottoms or tops, as in an unfinished file, has none.
     """
     name = layer.traits.signal_model(layer)
-    if name == UNMODELLED or layer in spoilt or len(layer.tops) < _least(layer.traits.tops):
+    if name == UNMODELLED or layer in spoilt or _is_shapeless_code(layer) or len(layer.tops) < _least(layer.traits.tops):
         return Unmodelled
     found = model_class(name)
     if len(layer.bottoms) < (layer.traits.bottoms[0] if found.assumes_data else _least(layer.traits.bottoms)):
         return Unmodelled
     wrong = layer.in_place and layer.traits.in_place_effect(layer) in (IN_PLACE_WRONG_VALUES, IN_PLACE_WRONG_GRADIENT)
     return Unmodelled if wrong and not found.knows_in_place else found
+
+
+def _is_shapeless_code(layer: Layer) -> bool:
+    """Whether a layer is code of the user's that is like a type whose settings it does not have."""
+    return layer.traits.opaque and any(top.shape is None for top in layer.tops)
 
 
 def _least(allowed: tuple[int, int | None]) -> int:
