@@ -383,6 +383,22 @@ def test_labels_of_a_file_that_is_not_read_have_the_shape_of_the_scores() -> Non
     assert found["t"].shape == (8, 5, 32, 32)
 
 
+def test_labels_that_are_sliced_have_a_column_for_each_slice() -> None:
+    text = """
+    layer { name: "d" type: "HDF5Data" top: "data" top: "labels" hdf5_data_param { source: "x" batch_size: 16 } }
+    layer { name: "s" type: "Slice" bottom: "labels" top: "a" top: "b" top: "c" slice_param { axis: 1 slice_point: 1 slice_point: 2 } }
+    layer { name: "one" type: "InnerProduct" bottom: "data" top: "one" inner_product_param { num_output: 5 } }
+    layer { name: "two" type: "InnerProduct" bottom: "data" top: "two" inner_product_param { num_output: 7 } }
+    layer { name: "three" type: "InnerProduct" bottom: "data" top: "three" inner_product_param { num_output: 4 } }
+    layer { name: "l1" type: "SoftmaxWithLoss" bottom: "one" bottom: "a" top: "l1" }
+    layer { name: "l2" type: "SoftmaxWithLoss" bottom: "two" bottom: "b" top: "l2" }
+    layer { name: "l3" type: "EuclideanLoss" bottom: "three" bottom: "c" top: "l3" }
+    """
+    _, found = _made(text)
+    assert found["labels"].shape == (8, 6)
+    assert 2 < len(set(found["labels"].reshape(-1))) <= 5  # classes that all losses know
+
+
 def test_images_of_one_class_resemble_each_other_and_neighbouring_pixels_do() -> None:
     text = """
     layer { name: "d" type: "Data" top: "data" top: "label" transform_param { crop_size: 32 } data_param { source: "x" batch_size: 64 } }

@@ -8,9 +8,10 @@ are the classes; targets depend on them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..layers.common import axis_field
 from ..layers.loss import class_axis
 from ..layers.models.data_models import BYTES, PIXEL_MAX, UNKNOWN_IMAGES, data_kind
 from ..moments.blob_facts import BlobFacts
@@ -68,7 +69,11 @@ class MadeUpData:
         self.assumed = assumed
         self.draw = draw
         self.whole, self.items = whole, items
-        self.roles = dict(_roles(net))
+        self.roles: dict[Blob, _Role] = {}
+        for blob, role in _roles(net):
+            known = self.roles.get(blob)
+            if known is None or known.kind != role.kind or role.number < known.number:  # what fits all that read it
+                self.roles[blob] = role
         self.classes = max((role.number for role in self.roles.values() if role.kind == _LABELS), default=_CLASSES)
         self.patterns: dict[Blob, tuple[Array, Array]] = {}
         self.textures: dict[Blob, list[_Texture]] = {}
@@ -288,7 +293,7 @@ def _smooth(shape: tuple[int, ...], draw: Generator, texture: _Texture) -> Array
 
 
 def _by_scores(blob: Blob) -> Shape:
-    """The shape of labels or targets of a file that is not read, by the scores that a loss holds them against."""
+    """The shape of labels or targets of a file that is not read, by the scores that a loss holds them, or slices of them, against."""
     for reader in blob.consumers:
         if (reader.traits.is_loss or reader.traits.measures) and blob in reader.bottoms[1:2]:
             scores = reader.bottoms[0].shape
@@ -296,7 +301,19 @@ def _by_scores(blob: Blob) -> Shape:
                 return scores
             axis = class_axis(reader) % len(scores)
             return scores[:1] if not reader.traits.class_axis else (*scores[:axis], *scores[axis + 1 :])
+        if reader.traits.settings == "slice_param":
+            param = reader.message["slice_param"]
+            return _joined([_by_scores(top) for top in reader.tops], int(param[axis_field(param)]))
     return None
+
+
+def _joined(shapes: Sequence[Shape], axis: int) -> Shape:
+    """The shape of what is sliced into others, which leave out axes of size 1 at their end."""
+    known = [(*shape, *[1] * (axis + 1 - len(shape))) for shape in shapes if shape is not None]
+    if axis < 0 or len(known) < len(shapes) or len({(*shape[:axis], *shape[axis + 1 :]) for shape in known}) > 1:
+        return None
+    sizes = [shape[axis] for shape in known]
+    return None if None in sizes else (*known[0][:axis], sum(filter(None, sizes)), *known[0][axis + 1 :])
 
 
 class _Distribution:
