@@ -229,9 +229,13 @@ def test_arrays_that_a_square_window_slides_over_are_images_of_unknown_size() ->
     found = known(net(data=HDF5))
     assert found.basis.open_tops == ("data",)
     assert found.basis.data == "unknown"
-    without_fc = known(net(data=HDF5, middle=WHOLE).replace('bottom: "conv1" top: "fc"', 'bottom: "all" top: "fc"'))
-    sizes = {point.net.layers[0].tops[1].shape for point in without_fc.training.points()}
-    assert sizes == {(16, 3, 224, 224), (16, 3, 32, 32)}
+
+
+@pytest.mark.parametrize(("stride", "sides"), [(16, {224, 32}), (2, {32})])
+def test_a_classifier_that_averages_over_wide_maps_is_for_small_images(stride: int, sides: set[int]) -> None:
+    text = net(data=HDF5, middle=WHOLE).replace('bottom: "conv1" top: "fc"', 'bottom: "all" top: "fc"')
+    found = known(text.replace("stride: 2", f"stride: {stride}"))
+    assert {point.net.layers[0].tops[1].shape for point in found.training.points()} == {(16, 3, side, side) for side in sides}
 
 
 def test_what_is_assumed_of_the_shape_of_images_is_told() -> None:

@@ -31,8 +31,9 @@ _FIX_IN_FORK = "fix the net if your Caffe refuses it, too"  # which a check may 
 # CIFAR's images, the smallest in common use.
 PHOTOGRAPH, SMALL_IMAGE = (0, 3, 224, 224), (0, 3, 32, 32)
 # Smaller sizes are assumed where a fully connected layer would read a map wider than LARGEST_MAP: it reads 4 x 4 in LeNet and
-# CIFAR-10 quick, 6 x 6 in AlexNet, 7 x 7 in VGG, but 53 x 53 in a LeNet for 224 x 224. Not fitted.
-SIZES, LARGEST_MAP = (224, 128, 64, 32), 8
+# CIFAR-10 quick, 6 x 6 in AlexNet, 7 x 7 in VGG, but 53 x 53 in a LeNet for 224 x 224. So they are where a classifier would average
+# over a wider map than LARGEST_AVERAGED: it is 7 wide in ResNet, 8 in ResNets for CIFAR-10, 15 in SqueezeNet. Not fitted.
+SIZES, LARGEST_MAP, LARGEST_AVERAGED = (224, 128, 64, 32), 8, 15
 # Heights and widths of images that well-known nets were written for; the first that fits is assumed where none of the above does:
 # AlexNet, Inception, DeepLab, SegNet, PSPNet, SSD, DCGAN, CIFAR-10, LeNet.
 OTHER_SIZES = ((227, 227), (299, 299), (321, 321), (360, 480), (473, 473), (512, 512), (64, 64), (32, 32), (28, 28))
@@ -169,7 +170,7 @@ def _with_usual_images(net: Net, open_tops: Sequence[str]) -> tuple[Net, Assumed
         built = ((_with_images(net, open_tops, assumed.image), assumed) for assumed in others)
         return next((each for each in built if is_accepted(each[0])), found)
     for size in SIZES[1:]:
-        if _widest_map(found[0]) <= LARGEST_MAP:
+        if _widest_map(found[0]) <= LARGEST_MAP and _averaged_map(found[0]) <= LARGEST_AVERAGED:
             break
         assumed = PHOTOGRAPHS._replace(image=(0, 3, size, size))
         smaller = _with_images(net, open_tops, assumed.image)
@@ -234,6 +235,18 @@ def _widest_map(net: Net) -> int:
         if layer.traits.weighted_sum and not layer.traits.slides and layer.bottoms
     ]
     return max((shape[-1] or 0 for shape in shapes if len(shape) == 4), default=0)
+
+
+def _averaged_map(net: Net) -> int:
+    """The width of the map that a classifier pools as a whole, the narrowest if there are several; 0 if a loss reads maps."""
+    if any((loss.layer.bottoms[0].shape or ())[2:] not in ((), (1, 1)) for loss in net.losses if loss.layer.bottoms):
+        return 0
+    pooled = (
+        layer.bottoms[0].shape or ()
+        for layer in net.layers
+        if layer.traits.settings == "pooling_param" and layer.bottoms and layer.message["pooling_param"]["global_pooling"]
+    )
+    return min((shape[-1] or 0 for shape in pooled if len(shape) == 4), default=0)
 
 
 def is_accepted(net: Net) -> bool:
