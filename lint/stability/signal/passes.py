@@ -133,7 +133,7 @@ def _model_class(layer: Layer, spoilt: Collection[Layer]) -> type[SignalModel]:
 
 def _is_shapeless_code(layer: Layer) -> bool:
     """Whether a layer is code of the user's that is like a type whose settings it does not have."""
-    return layer.traits.opaque and any(top.shape is None for top in layer.tops)
+    return layer.traits.opaque and bool(layer.bottoms) and any(top.shape is None for top in layer.tops)
 
 
 def _least(allowed: tuple[int, int | None]) -> int:
