@@ -2,21 +2,23 @@
 
 Run: python benchmarks/verdict.py [--write] [--robust] [--limits] [--confidence] [--simulated] [-v] [../shared/divergence]
 
+Whether a training diverges is fitted to those that the real Caffe ran, and whether it stalls to those of `random_trainings.py` that
+`simulated_labels.py` has simulated, which are of other families and many more. Whatever is judged, its family had no part in the fit.
+
 Prints, for "diverges" and for "stalls", accuracy, precision, recall and the area under the curve, leaving one
 family out at a time, beside two baselines: always the majority, and the best threshold on base_lr. `--robust` also
 leaves two and three families out at a time, and judges the trainings with rates a quarter higher and a fifth lower.
 `--write` fits the coefficients on all families and writes them and these limits into lint/stability/verdict/verdict_table.py,
-and both tables into docs/signal.md.
+and all tables into docs/signal.md.
 `--limits` compares the limits of set-ups that diverged with the weakest single change with which the real Caffe
 ended lower than it began: as strong as that, and not a hundred times stronger. `--confidence` prints what is said at
 which probability, and how often that is right, leaving one family out at a time: the verdict is certain from the least
 probability on from which it is right in 90 % of cases. The last rows hold how often a training that is said to diverge does not
 learn as it is (`learning.py`), by the kind of solver: where that is at least 90 % of many, a repair is a default fix.
 
-`--simulated` asks the same of the trainings of `random_trainings.py` that `simulated_labels.py` has simulated, of other families and
-many more: how well the verdict says what becomes of them, and how well one does that is fitted to them, or to both; what
-each is worth on the real ones; and how often what is said with some probability happens (reliability). Whatever is judged, its family
-had no part in the fit. `--write` writes that as well. `benchmarks/simulated_labels.py` makes more of them.
+`--simulated` asks the same of the simulated trainings: how well the verdict says what becomes of them, and how well one does
+that is fitted to them, to the real ones or to both; what each is worth on the real ones; and how often what is said with some
+probability happens (reliability).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -147,14 +149,29 @@ def simulated_rows(path: Path) -> list[Row]:
     return found
 
 
-def taught(rows: Sequence[Row]) -> Model:
-    """The coefficients fitted to some set-ups: of divergence, and of stalling among those that do not diverge."""
-    features = [row.features for row in rows]
-    calm = [1 - row.diverges for row in rows]
+class Teachers(NamedTuple):
+    """The trainings to which the two halves of the verdict are fitted."""
+
+    diverging: Sequence[Row]
+    stalling: Sequence[Row]
+
+    def without(self, families: Collection[str]) -> Teachers:
+        """Those of other families."""
+        return Teachers(*([row for row in rows if row.family not in families] for rows in self))
+
+
+def taught(by: Teachers) -> Model:
+    """The fitted coefficients: of divergence, and of stalling among those that do not diverge."""
+    diverging, stalling = by
+    calm = [1 - row.diverges for row in stalling]
     return {
-        "DIVERGES": fit(features, [row.diverges for row in rows], DIVERGES_SIGNS, [1.0] * len(rows)),
-        "STALLS": fit(features, [row.stalls for row in rows], STALLS_SIGNS, calm),
+        "DIVERGES": fit(_features(diverging), [row.diverges for row in diverging], DIVERGES_SIGNS, [1.0] * len(diverging)),
+        "STALLS": fit(_features(stalling), [row.stalls for row in stalling], STALLS_SIGNS, calm),
     }
+
+
+def _features(rows: Sequence[Row]) -> list[Mapping[str, float]]:
+    return [row.features for row in rows]
 
 
 def judged(model: Model, features: Mapping[str, float]) -> tuple[float, float]:
@@ -164,7 +181,7 @@ def judged(model: Model, features: Mapping[str, float]) -> tuple[float, float]:
 
 
 def left_out(
-    rows: Sequence[Row], number: int, others: Sequence[Mapping[str, float]] | None = None
+    rows: Sequence[Row], number: int, by: Teachers, others: Sequence[Mapping[str, float]] | None = None
 ) -> list[tuple[float, float]]:
     """The chances of each set-up, judged by what families teach of which so many, its own among them, are left out.
 
@@ -173,7 +190,7 @@ def left_out(
     families = sorted({row.family for row in rows})
     found: list[list[tuple[float, float]]] = [[] for _ in rows]
     for group in combinations(families, number):
-        model = taught([row for row in rows if row.family not in group])
+        model = taught(by.without(group))
         for i, row in enumerate(rows):
             if row.family in group:
                 found[i].append(judged(model, others[i] if others else row.features))
@@ -189,14 +206,14 @@ def by_threshold(rows: Sequence[Row], of: str) -> list[float]:
     return [float(row.rate >= limits[row.family]) for row in rows]
 
 
-def robust(rows: Sequence[Row], found: Sequence[Signal]) -> None:
+def robust(rows: Sequence[Row], by: Teachers, found: Sequence[Signal]) -> None:
     """Prints how the figures hold when more families are left out, and when rates are others."""
     for title, number, factor in (
         ("two families left out", 2, 1.0), ("three families left out", 3, 1.0), ("rates times 1.25", 1, 1.25),
         ("rates times 0.8", 1, 0.8),
     ):  # fmt: skip
         others = None if factor == 1 else [signal_with(signal, Trial(rate=factor)).features for signal in found]
-        chances = left_out(rows, number, others)
+        chances = left_out(rows, number, by, others)
         scores(f"  diverges, {title}", [p for p, _ in chances], [row.diverges >= EVEN for row in rows])
         scores(f"  stalls, {title}", [q for _, q in chances], [row.stalls >= EVEN for row in rows])
 
@@ -309,34 +326,28 @@ def right(said: Sequence[bool]) -> str:
     return f"{sum(said) / len(said):.0%} ({sum(said)})" if said else ""
 
 
-Said = list[tuple[float, float]]  # the probabilities of divergence and of stalling, for each training
-
-
-def compare(real: Sequence[Row], made: Sequence[Row]) -> tuple[list[str], Said, Said]:
-    """The table of what fits to real trainings, to simulated ones and to both are worth, and what the first says of either.
+def compare(real: Sequence[Row], made: Sequence[Row], in_force: Teachers) -> list[str]:
+    """The table of what fits to real trainings, to simulated ones and to both are worth.
 
     No family has a part in the fit that judges it.
     """
-    both = left_out([*real, *made], 1)
+    both = [*real, *made]
     fits = {
-        "real": (left_out(real, 1), said_by(taught(real), made)),
-        "simulated": (said_by(taught(made), real), left_out(made, 1)),
-        "both": (both[: len(real)], both[len(real) :]),
+        "real": Teachers(real, real),
+        "simulated": Teachers(made, made),
+        "both": Teachers(both, both),
+        "real, and stalling simulated: in force": in_force,
     }
     lines = [
         "| fitted to | judged | diverges: AUC, accuracy, Brier | stalls: AUC, accuracy, Brier |",
         "|---|---|---|---|",
     ]
-    for name, said in fits.items():
-        for title, rows, chances in zip(("real", "simulated"), (real, made), said, strict=True):
+    for name, by in fits.items():
+        for title, rows in (("real", real), ("simulated", made)):
+            chances = left_out(rows, 1, by)
             cells = ("{:.3f}, {:.3f}, {:.4f}".format(*figures(rows, chances, index)) for index in (0, 1))
             lines.append(f"| {name} | {len(rows)} {title} | {' | '.join(cells)} |")
-    return lines, *fits["real"]
-
-
-def said_by(model: Model, rows: Sequence[Row]) -> Said:
-    """What a fit says of trainings."""
-    return [judged(model, row.features) for row in rows]
+    return lines
 
 
 def figures(rows: Sequence[Row], chances: Sequence[tuple[float, float]], index: int) -> tuple[float, float, float]:
@@ -415,8 +426,9 @@ def main() -> None:
     """Prints the figures; with --write also writes the coefficients."""
     arguments = [word for word in sys.argv[1:] if not word.startswith("-")]
     known = [each for each in set_ups(Path(arguments[0] if arguments else "../shared/divergence")) if each.has_minimum]
-    rows = [row_of(each) for each in known]
-    chances = left_out(rows, 1)
+    rows, made = [row_of(each) for each in known], simulated_rows(LABELS)
+    by = Teachers(rows, made)
+    chances = left_out(rows, 1, by)
     for index, title in enumerate(("diverges", "stalls")):
         outcomes = [getattr(row, title) >= EVEN for row in rows]
         ours = [pair[index] for pair in chances]
@@ -435,16 +447,15 @@ def main() -> None:
                     print(f"    {each.name} {each.label} {said:.2f} {shown}")
     if "--robust" in sys.argv:
         print("how these figures hold:")
-        robust(rows, [each.signal for each in known])
+        robust(rows, by, [each.signal for each in known])
     if "--limits" in sys.argv:
         root = Path(arguments[0] if arguments else "../shared/divergence")
         judge_limits(root, {each.name: each.signal for each in known})
     if "--simulated" in sys.argv or "--write" in sys.argv:
-        made = simulated_rows(LABELS)
-        fits, of_real, of_made = compare(rows, made)
+        of_made = left_out(made, 1, by)
         tables = {
-            "fits": fits,
-            "reliability": reliability({"simulated": (made, of_made), "real": (rows, of_real)}),
+            "fits": compare(rows, made, by),
+            "reliability": reliability({"simulated": (made, of_made), "real": (rows, chances)}),
             "simulated families": by_family(made, of_made),
         }
         print("\n".join(line for lines in tables.values() for line in lines))
@@ -455,7 +466,7 @@ def main() -> None:
     if "--confidence" in sys.argv:
         print("\n".join(table))
     if "--write" in sys.argv:
-        write(taught(rows), certain(rows, chances))
+        write(taught(by), certain(rows, chances))
         replace("confidence", table)
 
 

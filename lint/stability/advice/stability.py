@@ -77,7 +77,7 @@ class Stability:
     """The signal of a training, and its verdict: by the signal, or by a simulation if that was asked for and can be done."""
 
     # The probability from which a training is said to stall. Source: benchmarks/standing_still.py, which prints precision and
-    # recall for several values; chosen on the trainings that the verdict is fitted to.
+    # recall for several values; chosen on these trainings, by an earlier fit.
     STALLS = 0.9
     DECADES = 6  # how many powers of ten higher the learning rate is tried; set by hand
 

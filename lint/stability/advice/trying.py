@@ -3,15 +3,15 @@
 From the smallest change up: the weight of a loss that dominates or is over 1, a clip threshold that a healthy run does not reach,
 lower learning rates with such a threshold, a lower weight with lower rates, lower thresholds as well, fillers where activations
 vanish, the scale of large inputs. The first with which the training *learns* - not only stays finite - is taken: with two seeds, or
-four if it only just does, and with 1.3 times the learning rate as a margin. Otherwise it is the one that learns most of those that do
-with two seeds and never diverge, and then one that only nearly learns with a few items of each batch, but does with more of them and
-for longer.
+four if it only just does, and with 1.3 times the learning rate as a margin. Otherwise it is, of those that learn with two seeds and
+never diverge, the one that comes nearest to learning with the next, and then one that only nearly learns with a few items of each
+batch, but does with more of them and for longer.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -121,10 +121,10 @@ class SimulationJudge:
             if now >= self._learned and (each, effort) not in quick:
                 if len(left) >= enough:
                     if now < (1.0 if self._is_larger else NEARLY_LEARNS):
-                        self._keep(trial, left)
+                        self._keep(trial, len(left), now)
                 elif run.part < 1 and now < NEARLY_LEARNS and not self._is_larger:
                     self._near.append((now, trial))
-                    self._kept = KEPT
+                    self._kept = KEPT if self.second_best is None else 0.0
                 return None
             if each is job:
                 left.append(now)
@@ -148,11 +148,11 @@ class SimulationJudge:
                 tried.append(trial)
                 yield trial
 
-    def _keep(self, trial: Trial, left: Sequence[float]) -> None:
-        """Keep a change with which a training learns with some seeds only, if it learns more than with others."""
-        mean = sum(left) / len(left)
-        if mean < self._least:
-            self._least, self.second_best = mean, self._repair(trial, len(left))
+    def _keep(self, trial: Trial, learned: int, left: float) -> None:
+        """Keep a change with which it learns with so many seeds, if less is left in the simulation that fails than with others."""
+        self._kept = 0.0  # what nearly learns is not tried again then
+        if left < self._least:
+            self._least, self.second_best = left, self._repair(trial, learned)
 
     def _repair(self, trial: Trial, learned: int) -> Repair:
         return Repair(trial, self.first.p_diverges, 0.0, 0.0, fits=True, learned=learned)

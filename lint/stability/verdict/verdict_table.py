@@ -4,7 +4,7 @@
 # fitted to.
 CERTAIN: dict[str, float] = {
     "diverge": 0.71,
-    "stall": 0.56,
+    "stall": 0.53,
 }
 
 DIVERGES: dict[str, float] = {
@@ -14,8 +14,8 @@ DIVERGES: dict[str, float] = {
     "": -6.4460,
 }
 STALLS: dict[str, float] = {
-    "progress": -1.7570,
-    "excess_loss": -0.7965,
-    "peak_loss_growth": 1.2365,
-    "": -1.8821,
+    "progress": -1.3367,
+    "excess_loss": -0.6301,
+    "peak_loss_growth": 0.8250,
+    "": -1.4832,
 }
