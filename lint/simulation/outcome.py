@@ -20,8 +20,8 @@ _GROWN = 100.0  # times its first value, from which a layer counts as the one th
 _JUDGED_LENGTH = 150  # iterations over which stalling is judged: those of the trainings that the curves below are fitted on
 
 # The probabilities: logistic curves of one number each, by benchmarks/simulate_judge.py --fit.
-DIVERGES = (-1.984, 1.395)
-STALLS = (-1.809, 1.376)
+DIVERGES = (-2.231, 1.751)
+STALLS = (-1.922, 1.599)
 _CERTAIN_SCORE = 3.0  # of a loss that is not finite
 _ALL_WRONG = 1.5  # the least score if all but one of the last batches are all wrong, at the floor of SoftmaxWithLoss. Set by hand
 _LEAST_SCORE = -math.log(_EXPLODED)  # of a loss that does not rise: how far it falls says no more about explosions
