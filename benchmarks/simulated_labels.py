@@ -1,6 +1,6 @@
 """What becomes of trainings made up at random when they are simulated: the labels that the verdict is fitted to.
 
-Run: nice -n 15 python benchmarks/simulated_labels.py [--count 40] [--seed 0] [--families NAME…] [--seconds N] [FILE]
+Run: nice -n 15 python benchmarks/simulated_labels.py [--count 100] [--seed 0] [--families NAME…] [--seconds N] [FILE]
 
 Each training of `random_trainings.py` is simulated for 25 steps with batches of 8, and with a second seed if the first leaves in
 doubt whether it diverges. It is said to last 150 iterations, as long as the real ones of ../shared/divergence, and what
@@ -129,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("file", nargs="?", type=Path, default=LABELS)
     parser.add_argument("--families", nargs="+", choices=sorted(FAMILIES), default=list(FAMILIES), metavar="NAME")
-    parser.add_argument("--count", type=int, default=40, help="trainings of each family")
+    parser.add_argument("--count", type=int, default=100, help="trainings of each family")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="of processor time")
     options = parser.parse_args()
