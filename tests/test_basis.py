@@ -225,6 +225,17 @@ def test_a_loss_of_a_fork_may_have_fewer_bottoms() -> None:
     assert cannot_tell(job(net(end=fork + loss))) is not None
 
 
+@pytest.mark.parametrize(
+    ("second", "remedy"),
+    [("TanH", "run caffe-lint simulate, which computes it"), ("Gelu", "describe Gelu in the configuration, with a known type that it is like")],
+)
+def test_a_simulation_is_the_remedy_where_it_computes_all_that_has_no_model(second: str, remedy: str) -> None:
+    columns = 'layer { name: "im" type: "Im2col" bottom: "conv1" top: "im" convolution_param { kernel_size: 1 } }'
+    own = f'layer {{ name: "own" type: "{second}" bottom: "im" top: "own" }}'
+    found = unknown(net(middle=columns + own).replace('bottom: "conv1" top: "fc"', 'bottom: "own" top: "fc"'))
+    assert (found.cause, found.remedy) == ("unmodelled layer", remedy)
+
+
 def test_arrays_that_a_square_window_slides_over_are_images_of_unknown_size() -> None:
     found = known(net(data=HDF5))
     assert found.basis.open_tops == ("data",)

@@ -206,17 +206,22 @@ def _loaded_statistics(net: Net, origin: WeightsOrigin) -> Iterator[str]:
 
 def without_model(layers: Sequence[Layer]) -> CannotTell:
     """That nothing can be told because of layers without a signal model."""
-    layer, others = layers[0], len(layers) - 1
+    layer = next((each for each in layers if not _can_be_simulated(each)), layers[0])
+    others = len(layers) - 1
     more = f" (nor {'has' if others == 1 else 'have'} {counted(others, 'other layer')})" if others else ""
     if not layer.type:  # a V1 layer with a type that is in no known caffe.proto
         return CannotTell("unmodelled layer", f"the type of '{layer.name}' is unknown", "pass your Caffe's caffe.proto with --proto")
-    if layer.traits.simulate and all(top.shape is not None for top in layer.tops):
+    if _can_be_simulated(layer):  # then all of them can
         remedy = "run caffe-lint simulate, which computes it"
     elif layer.kind is not None and layer.kind.name not in TYPES:  # it is described, but with other shapes
         remedy = "watch the training with caffe-lint log"
     else:
         remedy = f"describe {name_in_configuration(layer.message, layer.type)} in the configuration, with a known type that it is like"
     return CannotTell("unmodelled layer", f"{layer.type} '{layer.name}' has no signal model{more}", remedy)
+
+
+def _can_be_simulated(layer: Layer) -> bool:
+    return bool(layer.traits.simulate) and all(top.shape is not None for top in layer.tops)
 
 
 def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
