@@ -7,22 +7,30 @@ from collections.abc import Iterable
 from ..proto.message import Message, plain
 from ..proto.tree import Scalar
 from .changes import FixRejected, PathChanges, after_changes, changes_by_path, require_equal
-from .edit import Change, Edit, Fix, Replacement, Stage
+from .edit import Change, Edit, Fix, Replacement, Stage, partial_repairs
 
 
 def next_round(fixes: Iterable[Fix]) -> dict[str, list[Fix]]:
     """Return the fixes of files that are checked together which are applied next, by path.
 
     These are the fixes of the earliest stage that is offered, and of each file those that `select` returns. What is computed
-    is computed anew after each change, so a file gets one of these at a time.
+    is computed anew after each change, so a file gets one of these at a time, or the parts of one repair.
     """
-    offered = list(fixes)
+    fixes = list(fixes)
+    partial = partial_repairs(fixes)
+    offered = [fix for fix in fixes if fix.repair not in partial]
     stage = min((fix.stage for fix in offered), default=Stage.SYNTAX)
     by_path: dict[str, list[Fix]] = {}
     for fix in offered:
         if fix.stage == stage:
             by_path.setdefault(fix.path, []).append(fix)
-    return {path: select(of_file)[: 1 if stage.is_computed else None] for path, of_file in by_path.items()}
+    return {path: select(_of_one_repair(of_file) if stage.is_computed else of_file) for path, of_file in by_path.items()}
+
+
+def _of_one_repair(fixes: list[Fix]) -> list[Fix]:
+    """The first fix of a file, those of repairs with parts before others, and the other parts of its repair."""
+    first = min(fixes, key=lambda fix: (not fix.repair, fix.start, fix.edits))
+    return [fix for fix in fixes if fix is first or fix.repair == first.repair != ""]
 
 
 def select(fixes: Iterable[Fix]) -> list[Fix]:

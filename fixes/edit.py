@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from enum import IntEnum
 from typing import Any
 
@@ -55,7 +56,7 @@ class Stage(IntEnum):
     SYNTAX = 0  # text that cannot be read, or only its layout
     NAMES = 1  # unknown fields and values
     STRUCTURE = 2  # everything else
-    LOSS_WEIGHTS = 3
+    LOSS_WEIGHTS = 3  # or all parts of a repair
     RATE = 4  # base_lr, also together with a clip threshold
     CLIPPING = 5
 
@@ -84,6 +85,8 @@ class Fix(NamedTuple):
 
     `safe` fixes are applied by `--fix`. The others, which change the architecture or are a guess, are applied only with
     `--unsafe-fixes`. `changes` lists every field whose value differs afterwards; no other field may change.
+    A repair that was tried as a whole may consist of several fixes, of several files: `repair` says which it is, and `parts` of how
+    many. They are applied together, or none of them.
     """
 
     path: str
@@ -92,8 +95,21 @@ class Fix(NamedTuple):
     changes: tuple[Change | Insertion | Replacement, ...]
     safe: bool = True
     stage: Stage = Stage.STRUCTURE
+    repair: str = ""
+    parts: int = 1
 
     @property
     def start(self) -> int:
         """The first byte that it changes."""
         return min(edit.start for edit in self.edits)
+
+    def part_of(self, repair: str, parts: int) -> Fix:
+        """The same as one of several fixes of a repair."""
+        return self if parts < 2 else self._replace(repair=repair, parts=parts, stage=Stage.LOSS_WEIGHTS)
+
+
+def partial_repairs(fixes: Collection[Fix]) -> set[str]:
+    """Return the repairs of which not all parts are among some fixes."""
+    parts = {fix.repair: fix.parts for fix in fixes if fix.repair}
+    counts = Counter(repair for repair, _, _ in {(fix.repair, fix.path, fix.edits) for fix in fixes})
+    return {repair for repair, number in parts.items() if counts[repair] < number}

@@ -209,6 +209,21 @@ def test_a_round_has_only_fixes_of_the_earliest_stage_in_all_files() -> None:
     assert rounds == [["name", "other name"], ["first weight"], ["second weight"], ["rate"], ["clip"]]
 
 
+def test_the_parts_of_a_repair_are_applied_in_one_round_or_not_at_all() -> None:
+    weight = Fix("net", "weight", (Edit(5, 6, b"x"),), ()).part_of("solver", 3)
+    filler = Fix("net", "filler", (Edit(8, 9, b"x"),), ()).part_of("solver", 3)
+    rate = Fix("solver", "rate", (Edit(0, 1, b"x"),), ()).part_of("solver", 3)
+    other = Fix("net", "other weight", (Edit(1, 2, b"x"),), (), stage=Stage.LOSS_WEIGHTS)
+    assert next_round([rate, weight, other, filler, weight]) == {"solver": [rate], "net": [weight, filler]}
+    assert next_round([rate, weight, other]) == {"net": [other]}
+    assert next_round([rate, weight, weight]) == {}
+
+
+def test_a_repair_of_one_fix_is_a_fix_like_others() -> None:
+    fix = Fix("solver", "rate", (Edit(0, 1, b"x"),), (), stage=Stage.RATE)
+    assert fix.part_of("solver", 1) == fix
+
+
 def test_overlapping_edits_are_a_fault() -> None:
     with pytest.raises(FixRejected, match="its edits overlap at byte 2"):
         edited(b"abcdef", [Edit(0, 3, b""), Edit(2, 4, b"")])

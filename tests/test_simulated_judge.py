@@ -197,6 +197,34 @@ def test_the_weight_of_a_loss_that_dominates_is_lowered_before_the_rate() -> Non
     assert value(once["net.prototxt"].split('name: "aux"')[1], "loss_weight") < 1000
 
 
+def test_a_repair_of_net_and_solver_is_written_as_it_was_tried() -> None:
+    files = texts("0.5", between=AUX)
+    computed = stability_of(job(files, simulate=True))
+    assert computed is not None
+    assert computed.repair.weights
+    assert computed.repair.scale < 1
+    tried = changed(job(files), computed.repair.trial)
+    assert tried is not None
+    assert tried.train is not None
+    found = findings(files)
+    assert {code: each.fix.parts for code, each in found.items() if each.fix is not None} == {"G102": 2, "G103": 2}
+    assert "and a lower loss_weight for 'aux' (G103), it learns" in found["G102"].reason
+    assert fixed(files) == {file.path: file.source.decode() for file in (tried.solver.file, tried.train.file)}
+
+
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_no_part_of_a_repair_is_written_without_the_others(suppressed: bool) -> None:
+    files = texts("0.5", between=AUX)
+    codes: tuple[str, ...] = ("G103",)
+    if suppressed:
+        files["solver.prototxt"] = f"# caffe-lint: file-ignore[G101, G102]\n{files['solver.prototxt']}"
+        codes = ("G",)
+    (found,) = check_files(dict(files), facts=FACTS, select=codes, simulate=True)
+    assert (found.code, found.fix) == ("G103", None)
+    assert found.reason.endswith("No fix: it is one of several changes that were tried together, and not all of them can be made.")
+    assert fix_files(dict(files), facts=FACTS, select=codes, simulate=True) == files
+
+
 def test_where_it_cannot_be_simulated_the_signal_decides_and_the_finding_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("caffe_lint.simulation.simulating.SPEED", 1.0)  # any work is over the budget
     monkeypatch.setattr(simulations, "_KNOWN", {})
@@ -334,6 +362,28 @@ def test_what_nearly_learns_with_few_items_of_a_batch_is_tried_with_more(
     assert faster == pytest.approx(rate * trying.MARGIN)
     assert (first.first_seed, second.first_seed) == (0, 1)
     assert computed.repair.outlook_after == "learns when it is simulated"
+
+
+def test_what_nearly_learns_in_a_net_that_is_cut_is_tried_with_a_larger_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the budget does not suffice for more items of each batch."""
+    larger: list[tuple[float, Effort]] = []
+
+    def simulate(job: Job, effort: Effort) -> Simulated:
+        rate = job.solver.message["base_lr"]
+        if rate > 5:
+            return Simulated("diverges", None, 0.99, 0.0, (SimulatedCourse((2.3, math.inf), 2.3, ()),), 1, part=1 / 8, seconds=2.5)
+        is_larger = effort.seconds is not None and effort.seconds > trying.OF_RUN
+        if is_larger:
+            larger.append((rate, effort))
+        last = 1.9 if is_larger and rate < 0.5 else 2.4
+        return Simulated("learns", None, 0.0, 0.0, (SimulatedCourse((2.3, *[last] * effort.steps), 2.3, ()),), part=1 / 8, seconds=4.0)
+
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder, told: simulate)
+    computed = stability_of(job(texts("20"), simulate=True))
+    assert computed is not None
+    assert computed.repair.fits
+    assert computed.repair.scale * 20 < 0.5
+    assert {(effort.times, effort.steps) for _, effort in larger} == {(1, trying.LONGER * trying.STEPS)}
 
 
 def test_a_part_of_the_budget_is_kept_for_more_items_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:

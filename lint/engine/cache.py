@@ -245,9 +245,9 @@ def _place(path: Any, *values: Any) -> Place:
     return Place(_text(path), line, column, end_line, end_column, _text(message))
 
 
-def _fix(path: Any, title: Any, edits: Any, changes: Any, safe: Any, stage: Any) -> Fix:
+def _fix(path: Any, title: Any, edits: Any, changes: Any, safe: Any, stage: Any, repair: Any, parts: Any) -> Fix:
     kept_edits = tuple(Edit(_number(start), _number(end), _text(text).encode("latin-1")) for start, end, text in edits)
-    return Fix(_text(path), _text(title), kept_edits, (), safe is True, Stage(stage))
+    return Fix(_text(path), _text(title), kept_edits, (), safe is True, Stage(stage), _text(repair), _number(parts))
 
 
 def _text(value: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..fixes.edit import partial_repairs
 from ..net.job import Job, NetInPhase, Nets, SolverFile
 from ..proto.named_tuple import NamedTuple
 from ..rule.finding import Finding, Hit
@@ -60,7 +61,7 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     silent = [*checked.suppressed, *recorded]
     if silent:
         findings = without_effects(findings, silent)
-    shown = [finding for finding in findings if on.of(finding.place.path).shows(finding)]
+    shown = _with_whole_repairs(finding for finding in findings if on.of(finding.place.path).shows(finding))
     shown = with_known_causes(shown, everything, lambda finding: not files.is_companion(finding.place.path))
     files.subjects = checked.subjects
     files.judge = partial(_verdicts, unit, checked.subjects, shown, recorded)
@@ -128,6 +129,22 @@ def _check(unit: Unit, files: Files, settings: Settings) -> _Checked:
     jobs = [_paths(job) for kind, job in subjects if kind == "job"]
     findings = explained([*findings, *suppressed], files.get, jobs)[: len(findings)]
     return _Checked(findings, suppressed, offers, subjects, on)
+
+
+def _with_whole_repairs(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings without the fixes of repairs of which a part is not offered. If a part is unsafe, so are the others."""
+    findings = list(findings)
+    fixes = [finding.fix for finding in findings if finding.fix is not None]
+    incomplete = partial_repairs(fixes)
+    unsafe = {fix.repair for fix in fixes if fix.repair and not fix.safe}
+    for number, finding in enumerate(findings):
+        fix = finding.fix
+        if fix is not None and fix.repair in incomplete:
+            why = "it is one of several changes that were tried together, and not all of them can be made"
+            findings[number] = finding._replace(fix=None, reason=f"{finding.reason} No fix: {why}.".strip())
+        elif fix is not None and fix.repair in unsafe:
+            findings[number] = finding._replace(fix=fix._replace(safe=False))
+    return findings
 
 
 def _paths(job: Job) -> list[str]:

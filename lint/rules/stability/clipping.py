@@ -205,9 +205,7 @@ def _diverging(job: Job, computed: Stability, value: float) -> Hit:
     else:
         on_purpose = "clip_gradients" in solver and solver["clip_gradients"] < 0
         fix = clip_fix(job, value * _passes(job) or repair.clip, safe=not computed.doubt and not on_purpose)
-    if repair.weights:
-        reason += f" and a lower loss_weight for '{next(iter(repair.weights)).name}' (G103)"
-        fix = None  # the threshold is computed anew once the weight is written, if it is
+    reason += repair.in_net
     norm = computed.signal.l2
     size = f"is {two_digits(norm)}" if math.isfinite(norm) else "overflows"
     reason += f", it {repair.outlook_after}. The initial gradient norm {size}."
@@ -217,7 +215,7 @@ def _diverging(job: Job, computed: Stability, value: float) -> Hit:
         message,
         f"{reason}{computed.unsafe_because}{computed.evidence}",
         severity=severity,
-        fix=fix,
+        fix=None if computed.is_in_steps else computed.part(fix),
         confidence=computed.confidence_in("diverge"),
     )
 

@@ -69,9 +69,9 @@ def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hi
     the training is said to diverge as it is and to learn afterwards, whatever is unknown of it, with SGD or Nesterov; otherwise
     it is unsafe, and the finding says why. Where the training cannot be judged, or is judged to cope with the weight, the fix
     writes the weight that makes the losses equal in the first iteration; it is unsafe. With `--simulate`, the largest weight with
-    which simulated trainings learn is written, and it is safe. Nets in the old format (`layers`) are
-    fixed the same way. No fix is offered unless all solvers of the repository that train the net need the same weight, or if
-    none is found.
+    which simulated trainings learn is written, and it is safe; if that takes another learning rate or `clip_gradients` as well,
+    both files are changed, or neither. Nets in the old format (`layers`) are fixed the same way. No fix is offered unless all
+    solvers of the repository that train the net need the same weight, or if none is found.
 
     ## Options
 
@@ -131,6 +131,8 @@ def _computed(net: NetInPhase, training: Stability) -> Hit:
     change = f"with a weight of {weight:g}"
     if repair.scale < 1:
         change += " and a lower learning rate (G102)"
+    elif repair.clip is not None and not training.is_in_steps:
+        change += f" and clip_gradients {repair.clip:g} (G101)"
     return Hit(
         net.file,
         _place(loss),
@@ -139,7 +141,7 @@ def _computed(net: NetInPhase, training: Stability) -> Hit:
         severity="warning",
         confidence=training.confidence_in("diverge"),
         related=tuple(Related(net.file, each.place(), f"loss '{each.name}'") for each in others),
-        fix=loss_weight_fix(net, loss, weight, safe=not training.doubt),
+        fix=training.part(loss_weight_fix(net, loss, weight, safe=not training.doubt)),
     )
 
 

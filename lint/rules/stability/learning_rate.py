@@ -164,6 +164,7 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         fix = patch.fix(job.solver.file.path, title, safe=not computed.doubt)
     if repair.clip is not None:
         change += f" and clip_gradients {repair.clip:g}"
+    change += repair.in_net
     change = f"{change}, it {repair.outlook_after}.{computed.unsafe_because}" if repair.scale < 1 else computed.no_change
     because = "; ".join(each.sentence for each in computed.reasons[:3]) or "the loss grows"
     from ...training_log.symptoms import of_divergence  # only for trainings that diverge
@@ -177,7 +178,7 @@ def _computed(job: Job, computed: Stability, rate: Rate) -> Hit:
         f"Predicted: {because}.{computed.evidence} {change}{seen}",
         severity=computed.severity,
         confidence=computed.confidence_in("diverge"),
-        fix=None if repair.weights else fix,  # the rate is computed anew once the weight is written, if it is
+        fix=None if computed.is_in_steps else computed.part(fix),
     )
 
 

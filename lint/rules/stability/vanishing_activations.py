@@ -78,6 +78,7 @@ def _hit(
     before, after = computed.sizes_around(first.layer)
     size = computed.signal.weights[first].mean_abs
     probability = computed.verdict.p_diverges if fate == "diverge" else computed.verdict.p_stalls
+    fix = _fix(net, params, fillers, safe=computed.fillers_were_tried)
     return Hit(
         net.file,
         first.filler.span("type") if first.filler is not None else first.layer.place(),
@@ -87,7 +88,7 @@ def _hit(
         confidence=computed.confidence_in(fate),
         severity="warning" if computed.verdict.word != "learns" and computed.basis.is_known else "advice",
         related=tuple(Related(net.file, param.layer.place(), f"also '{param.layer.name}'") for param in others[:_SHOWN]),
-        fix=_fix(net, params, fillers, safe=computed.fillers_were_tried),
+        fix=computed.part(fix) if fate == "diverge" else fix,
     )
 
 

@@ -90,6 +90,12 @@ class Repair(NamedTuple):
         return self.is_enough and self.stalls < EVEN
 
     @property
+    def in_net(self) -> str:
+        """What else is changed in the net, for a sentence on changes of the solver, with a space before it."""
+        weight = next((f" and a lower loss_weight for '{layer.name}' (G103)" for layer in self.weights), "")
+        return weight + (" and other fillers (G106)" if self.fillers else "")
+
+    @property
     def outlook(self) -> str:
         """What people are told of the training as it is."""
         return outlook(self.before)

@@ -34,6 +34,7 @@ from .repair import Repair, repair, vanishing_weights
 from .safety import risk
 
 if TYPE_CHECKING:
+    from ...fixes.edit import Fix
     from ...moments.graph import Layer, Param
     from ...net.job import Job
     from ..verdict.simulated import Simulated
@@ -208,6 +209,20 @@ class Stability:
         if self.judge is not None:
             return doubt_after_trial(self.judge, self.repair)
         return doubt(self.signals, self.verdict, self.repair)
+
+    def part(self, fix: Fix | None) -> Fix | None:
+        """A fix of the repair. If a repair was tried as a whole and changes solver and net, its fixes are parts of it."""
+        if fix is None or self.judge is None:
+            return fix
+        trial = self.repair.trial
+        of_solver = trial.rate != 1 or trial.clip is not None
+        parts = bool(trial.loss_weights) + bool(trial.fillers) + of_solver
+        return fix.part_of(self.judge.job.solver.file.path, parts)
+
+    @property
+    def is_in_steps(self) -> bool:
+        """Whether a loss weight is written first, and what else the training needs is computed anew after that."""
+        return self.judge is None and bool(self.repair.weights)
 
     @property
     def no_change(self) -> str:

@@ -133,15 +133,17 @@ class SimulationJudge:
     def nearest(self) -> Iterator[Trial]:
         """The changes with which it nearly learned, the nearest first, and of those that are alike the mildest.
 
-        From here on, more of each batch is simulated, for more steps. The first seed tries a change, the second one its margin.
+        From here on, more of each batch is simulated, or a net is cut less, for more steps. The first seed tries a change, the second
+        one its margin.
         """
-        self._kept, steps = 0.0, int(LONGER * STEPS)
-        times = self._left / LARGER_RUNS // (self._of_step * steps)
-        if not self._near or times <= 1:
+        self._kept, steps, of_run = 0.0, int(LONGER * STEPS), self._left / LARGER_RUNS
+        times = max(1.0, of_run // (self._of_step * steps))
+        is_cut_less = self._steps_uncut < STEPS and of_run > OF_RUN
+        if not self._near or not (times > 1 or is_cut_less):
             return
         self._is_larger, self._steps = True, steps
         self._times = times if times * self.first.part < 1 else math.inf
-        self._of_run, self._learned = self._left / LARGER_RUNS, LEARNS_SLOWLY
+        self._of_run, self._learned = of_run, LEARNS_SLOWLY
         tried: list[Trial] = []
         for _, trial in sorted(self._near, key=lambda near: round(near[0] / ALIKE)):
             if trial not in tried:
