@@ -364,6 +364,46 @@ def test_what_nearly_learns_with_few_items_of_a_batch_is_tried_with_more(
     assert computed.repair.outlook_after == "learns when it is simulated"
 
 
+@pytest.mark.parametrize(("at_a_higher_rate", "fits"), [(2.4, True), (math.inf, False)])
+def test_what_only_learns_without_the_margin_is_kept_unless_it_diverges_with_it(
+    monkeypatch: pytest.MonkeyPatch, at_a_higher_rate: float, fits: bool
+) -> None:
+    tried: list[tuple[float, int]] = []
+
+    def simulate(job: Job, effort: Effort) -> Simulated:
+        rate, now = job.solver.message["base_lr"], min(1.0, effort.times / 4)
+        last = math.inf if rate > 5 else 2.4
+        if effort.times > 1:
+            tried.append((rate, effort.first_seed))
+            last = 1.0 if rate in (2.0, 0.2) else at_a_higher_rate
+        word = "learns" if last < math.inf else "diverges"
+        return Simulated(word, None, 0.0, 0.0, (SimulatedCourse((2.3, *[last] * effort.steps), 2.3, ()),), part=now, seconds=0.03)
+
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder, told: simulate)
+    computed = stability_of(job(texts("20"), simulate=True))
+    assert computed is not None
+    assert computed.repair.fits == fits
+    assert ((2.0, 1) in tried) == fits
+    if fits:
+        assert computed.repair.outlook_after == "learns in all 2 simulated trainings"
+
+
+def test_the_single_change_of_a_threshold_comes_before_two_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A threshold that bites is tried before a lower loss weight together with a lower rate."""
+    tried: list[Trial] = []
+    monkeypatch.setattr(trying.SimulationJudge, "attempt", lambda judge, trial: tried.append(trial))
+    monkeypatch.setattr(trying.SimulationJudge, "fails", True)
+    computed = stability_of(job(texts(between=AUX), simulate=True))
+    assert computed is not None
+    assert not computed.repair.fits
+    kinds = [(bool(trial.loss_weights), trial.rate < 1, trial.clip is not None) for trial in tried]
+    two = kinds.index((True, True, False)) if (True, True, False) in kinds else kinds.index((True, True, True))
+    assert kinds.index((False, False, True)) < two
+    thresholds = [trial.clip for trial in tried[:two] if trial.clip is not None and trial.rate == 1]
+    assert 1.0 in thresholds
+    assert len(thresholds) > 2
+
+
 def test_what_nearly_learns_in_a_net_that_is_cut_is_tried_with_a_larger_net(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the budget does not suffice for more items of each batch."""
     larger: list[tuple[float, Effort]] = []

@@ -1,11 +1,11 @@
 """Repairs that are tried: each change is written into the files in memory, and that training is simulated.
 
 From the smallest change up: the weight of a loss that dominates or is over 1, a clip threshold that a healthy run does not reach,
-lower learning rates with such a threshold, a lower weight with lower rates, lower thresholds as well, fillers where activations
-vanish, the scale of large inputs. The first with which the training *learns* - not only stays finite - is taken: with two seeds, or
-four if it only just does, and with 1.3 times the learning rate as a margin. Otherwise it is, of those that learn with two seeds and
-never diverge, the one that comes nearest to learning with the next, and then one that only nearly learns with a few items of each
-batch, but does with more of them and for longer.
+lower learning rates with such a threshold, lower thresholds, a lower weight with lower rates, lower rates and thresholds together,
+fillers where activations vanish, the scale of large inputs. The first with which the training *learns* - not only stays finite - is
+taken: with two seeds, or four if it only just does, and with 1.3 times the learning rate as a margin. Otherwise it is, of those that
+learn with two seeds and never diverge, the one that comes nearest to learning with the next, and then one that only nearly learns
+with a few items of each batch, but does with more of them and for longer.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ALIKE = 0.1  # what is left differs by chance by as much
 # Factors for the learning rate, the mildest first, and those of them with which lower clip thresholds are tried as well.
 RATES = (1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 1e-3)
 MILD_RATES = 4  # of these, which are tried before a lower loss weight together with a lower rate
-RATES_WITH_CLIP, MORE_RATES_WITH_CLIP = (1.0, 0.1, 0.01), (1.0, 0.3, 0.1, 0.03, 0.01)
+RATES_WITH_CLIP, MORE_RATES_WITH_CLIP = (0.1, 0.01), (1.0, 0.3, 0.1, 0.03, 0.01)
 # None of these was searched for; benchmarks/simulated_repairs.py shows what comes of them.
 
 
@@ -63,7 +63,7 @@ class SimulationJudge:
         self.job, self.signal, self.first = job, signal, first
         self.suspected = suspected
         self._of_step = first.seconds / FOR_VERDICT.steps + OF_STEP
-        self._of_run, self._learned, self._steps = OF_RUN, LEARNS, STEPS
+        self._of_run, self._steps = OF_RUN, STEPS
         self._is_larger = False  # whether more of each batch is simulated now
         affordable = self._of_run / self._of_step
         self._steps_uncut = int(min(STEPS, affordable))
@@ -104,12 +104,12 @@ class SimulationJudge:
         if job is None:
             return None
         trivial = trivial_loss(signal_with(self.signal, trial))
-        efforts, enough = self._efforts(trivial), SEEDS
+        if self._is_larger:
+            return self._attempt_with_more(trial, job, faster, trivial)
+        efforts = self._efforts(trivial)
         # Most of what does not fit shows that in a few steps. The rate of a training may not come from base_lr: no margin then.
         quick = [] if faster is None else [(faster, self._effort(LEAST_STEPS))]
         margin = [] if faster is None else [(faster, self._effort(STEPS, SEEDS - 1, trivial))]
-        if self._is_larger:
-            efforts, margin, enough = efforts[:1], [(faster or job, efforts[1])], 1
         left: list[float] = []
         for each, effort in (*quick, *((job, effort) for effort in efforts), *margin):
             if each is job and len(left) == SEEDS and max(left) < SURELY_LEARNS:
@@ -118,11 +118,11 @@ class SimulationJudge:
             if run is None or run.word not in ("learns", "stalls"):
                 return None
             now = run.courses[0].left(trivial)
-            if now >= self._learned and (each, effort) not in quick:
-                if len(left) >= enough:
-                    if now < (1.0 if self._is_larger else NEARLY_LEARNS):
+            if now >= LEARNS and (each, effort) not in quick:
+                if len(left) >= SEEDS:
+                    if now < NEARLY_LEARNS:
                         self._keep(trial, len(left), now)
-                elif run.part < 1 and now < NEARLY_LEARNS and not self._is_larger:
+                elif run.part < 1 and now < NEARLY_LEARNS:
                     self._near.append((now, trial))
                     self._kept = KEPT if self.second_best is None else 0.0
                 return None
@@ -130,11 +130,32 @@ class SimulationJudge:
                 left.append(now)
         return self._repair(trial, len(left))
 
+    def _attempt_with_more(self, trial: Trial, job: Job, faster: Job | None, trivial: float) -> Repair | None:
+        """As `attempt`, in larger simulations: the first seed tries the change, the second one its margin.
+
+        If it only learns without the margin, with both seeds, it is kept, unless it diverges with it.
+        """
+        first, second = self._efforts(trivial)[:SEEDS]
+        if faster is not None and self._left_with(faster, self._effort(LEAST_STEPS), trivial) == math.inf:
+            return None
+        if self._left_with(job, first, trivial) >= LEARNS_SLOWLY:
+            return None
+        left = self._left_with(faster or job, second, trivial)
+        if left < LEARNS_SLOWLY:
+            return self._repair(trial, 1 if faster is not None else SEEDS)
+        if faster is not None and left < math.inf and (again := self._left_with(job, second, trivial)) < LEARNS_SLOWLY:
+            self._keep(trial, SEEDS, again)
+        return None
+
+    def _left_with(self, job: Job, effort: Effort, trivial: float) -> float:
+        """What is left of the loss, as a part of the trivial one; infinite if it diverges or cannot be simulated any more."""
+        run = self._simulated(job, effort)
+        return run.courses[0].left(trivial) if run is not None and run.word in ("learns", "stalls") else math.inf
+
     def nearest(self) -> Iterator[Trial]:
         """The changes with which it nearly learned, the nearest first, and of those that are alike the mildest.
 
-        From here on, more of each batch is simulated, or a net is cut less, for more steps. The first seed tries a change, the second
-        one its margin.
+        From here on, more of each batch is simulated, or a net is cut less, for more steps.
         """
         self._kept, steps, of_run = 0.0, int(LONGER * STEPS), self._left / LARGER_RUNS
         times = max(1.0, of_run // (self._of_step * steps))
@@ -143,7 +164,7 @@ class SimulationJudge:
             return
         self._is_larger, self._steps = True, steps
         self._times = times if times * self.first.part < 1 else math.inf
-        self._of_run, self._learned = of_run, LEARNS_SLOWLY
+        self._of_run = of_run
         tried: list[Trial] = []
         for _, trial in sorted(self._near, key=lambda near: round(near[0] / ALIKE)):
             if trial not in tried:
@@ -215,10 +236,11 @@ def _trials(signal: Signal, other: Signal | None) -> Iterator[Trial]:
         yield Trial(clip=bound)
     slower = list(_slower(signal, other, AS_WRITTEN))
     yield from slower[:MILD_RATES]
+    yield from _clipped(signal, AS_WRITTEN, 1.0)
     if lighter and len(signal.losses) > 1:
         yield from _with_rates(signal, other, lighter[-1])
     yield from slower[MILD_RATES:]
-    yield from _clipped(signal, AS_WRITTEN)
+    yield from _clipped(signal, AS_WRITTEN, *RATES_WITH_CLIP)
     fillers = vanishing_weights(other or signal)
     if fillers:
         filled = Trial(fillers=fillers).for_net(signal.training.net)
@@ -253,7 +275,7 @@ def _bound(signal: Signal, other: Signal | None) -> float | None:
 def _with_rates(signal: Signal, other: Signal | None, base: Trial) -> Iterator[Trial]:
     """Other changes with lower rates, then with lower thresholds, at which steps are short."""
     yield from _slower(signal, other, base)
-    yield from _clipped(signal, base)
+    yield from _clipped(signal, base, 1.0, *RATES_WITH_CLIP)
 
 
 def _slower(signal: Signal, other: Signal | None, base: Trial) -> Iterator[Trial]:
@@ -266,24 +288,24 @@ def _slower(signal: Signal, other: Signal | None, base: Trial) -> Iterator[Trial
         yield trial._replace(clip=_bound(signal_with(signal, trial), larger))
 
 
-def _clipped(signal: Signal, base: Trial) -> Iterator[Trial]:
-    """Other changes with thresholds that bite; there are none for solvers whose steps do not grow with gradients."""
+def _clipped(signal: Signal, base: Trial, *factors: float) -> Iterator[Trial]:
+    """Other changes with thresholds that bite, at factors of the rate; none for solvers whose steps do not grow with gradients."""
     if signal.update_rule.adaptive:
         return
     based = signal_with(signal, base)
-    for factor in RATES_WITH_CLIP:
+    for factor in factors:
         for clip in _lower_clips(based, factor):
             yield base._replace(rate=factor, clip=clip)
 
 
 def _lower_clips(signal: Signal, factor: float) -> list[float]:
-    """Thresholds that bite: the loosest, those with which a step is short enough at a factor of the rate, and a norm of 1 per pass."""
+    """Thresholds that bite: the loosest, 1 per pass, one between, and those with which steps are short at a factor of the rate."""
     rule = signal.update_rule
     allowed = [clip for clip in thresholds(signal, factor) if clip is not None]
-    loosest = next(
-        (clip * rule.iter_size for clip in BOUNDS if clip <= LOOSEST * signal.l2), BOUNDS[-1] * rule.iter_size
-    )
-    return _clips(signal, {loosest, 1.0 * rule.iter_size, *allowed[:1], *allowed[len(allowed) // 2 :][:1]})
+    biting = [clip for clip in BOUNDS if 1.0 <= clip <= LOOSEST * signal.l2] or BOUNDS[-1:]
+    of_one_pass = {biting[0], biting[len(biting) // 2], 1.0}
+    clips = {clip * rule.iter_size for clip in of_one_pass}
+    return _clips(signal, {*clips, *allowed[:1], *allowed[len(allowed) // 2 :][:1]})
 
 
 def _clips(signal: Signal, clips: Iterable[float]) -> list[float]:
