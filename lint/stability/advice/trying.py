@@ -236,11 +236,13 @@ def _trials(signal: Signal, other: Signal | None) -> Iterator[Trial]:
         yield Trial(clip=bound)
     slower = list(_slower(signal, other, AS_WRITTEN))
     yield from slower[:MILD_RATES]
-    yield from _clipped(signal, AS_WRITTEN, 1.0)
+    factors = (1.0, *RATES_WITH_CLIP)
     if lighter and len(signal.losses) > 1:
+        yield from _clipped(signal, AS_WRITTEN, 1.0)
         yield from _with_rates(signal, other, lighter[-1])
+        factors = factors[1:]
     yield from slower[MILD_RATES:]
-    yield from _clipped(signal, AS_WRITTEN, *RATES_WITH_CLIP)
+    yield from _clipped(signal, AS_WRITTEN, *factors)
     fillers = vanishing_weights(other or signal)
     if fillers:
         filled = Trial(fillers=fillers).for_net(signal.training.net)
