@@ -195,6 +195,9 @@ def test_a_file_of_one_fork_has_no_finding_unless_another_caffe_is_asked_for() -
     assert places(found) == [("E115", 3), ("E115", 6)]
     assert {finding.severity for finding in found} == {"error"}
     assert "ssd" in found[0].message
+    # A type is a string, which is read like any other.
+    assert found[0].reason.startswith("Caffe stops: Unknown layer type.")
+    assert found[1].reason.startswith("Caffe stops here: Failed to parse NetParameter file.")
 
 
 def test_a_file_that_fits_no_single_caffe_is_advice() -> None:

@@ -160,6 +160,11 @@ CASES: dict[str, Callable[[random.Random], Case]] = {
     "DepthwiseConvolution": _convolution("DepthwiseConvolution"),
     "Eltwise": _eltwise,
     "ELU": _unary("ELU", "elu_param { alpha: 0.8 }"),
+    "Insanity": _unary("Insanity", "insanity_param { lb: 2 ub: 4 }"),
+    "MarginInnerProduct": _fixed(
+        'type: "MarginInnerProduct" bottom: "x" bottom: "t" top: "y" top: "f" margin_inner_product_param { num_output: 3 }',
+        "labels", x="3 2 2", t="3",
+    ),
     "Embed": _fixed('type: "Embed" bottom: "t" top: "y" embed_param { input_dim: 4 num_output: 3 }', "labels", t="2 3"),
     "EuclideanLoss": _pair("EuclideanLoss"),
     "Exp": _unary("Exp", "exp_param { base: 2 scale: 0.5 shift: 0.3 }"),
@@ -249,12 +254,14 @@ def check(layer: Layer, fill: str, seed: int) -> None:
     moves = [blob.name not in ("t", "h", "p", "g") or fill == "normal" for blob in layer.bottoms]
     if layer.type in ("SigmoidCrossEntropyLoss", "Crop"):
         moves[1] = False
-    stored = layer.traits.stores_statistics or layer.type == "CenterLoss"  # whose centres have no true gradient
-    tops = operator.forward(bottoms, [param.copy() for param in params])
+    # Centres, and weights that are made as long as 1, have no true gradient.
+    stored = layer.traits.stores_statistics or layer.type in ("CenterLoss", "MarginInnerProduct")
+    kept = [param.copy() for param in params]
+    tops = operator.forward(bottoms, kept)
     of_tops = [draw.standard_normal(top.shape) if not layer.traits.is_loss or i == 0 else np.zeros(top.shape) for i, top in enumerate(tops)]
     if layer.traits.stores_statistics or layer.type == "BN":
         of_tops[1:] = [np.zeros(top.shape) for top in tops[1:]]
-    of_bottoms, of_params = operator.backward(of_tops, list(tops), bottoms, params, moves)
+    of_bottoms, of_params = operator.backward(of_tops, list(tops), bottoms, kept, moves)
 
     def value() -> float:
         again = operator_of(layer, np.random.default_rng(0)).forward(bottoms, [param.copy() for param in params])
@@ -297,6 +304,58 @@ def test_centers_move_by_the_mean_of_what_their_items_are_short_of() -> None:
     assert of_x == pytest.approx(5 * x / 3)
     # The sum, over one more than their number.
     assert of_centers == pytest.approx(np.asarray([[-3 / 2, -4 / 2], [0, 0], [-6 / 3, -8 / 3]]))
+
+
+def _margin_layer(kind: str, more: str = "") -> Layer:
+    inside = 'type: "MarginInnerProduct" bottom: "x" bottom: "t" top: "y" top: "f"'
+    param = f"margin_inner_product_param {{ num_output: 3 type: {kind} {more} }}"
+    return layer_of(f"{inside} {param}", {"x": "40 4", "t": "40"}, dialect="happynear").layers[-1]
+
+
+def _polynomial(kind: str, c: Any) -> Any:
+    """psi as SphereFace's code writes it."""
+    s = np.sign(c)
+    if kind == "DOUBLE":
+        return 2 * s * c**2 - 1
+    if kind == "TRIPLE":
+        s1 = np.sign(np.abs(c) - 0.5)
+        return s1 * (4 * c**3 - 3 * c) + s * (1 + s1) - 2
+    s3 = s * np.sign(2 * c**2 - 1)
+    return s3 * (8 * c**4 - 8 * c**2 + 1) + 2 * s + s3 - 3
+
+
+@pytest.mark.parametrize("kind", ["DOUBLE", "TRIPLE", "QUADRUPLE"])
+def test_the_score_of_the_label_has_a_margin(kind: str) -> None:
+    """Its gradient is that of the margin, in the directions of x and of the weights, made as long as 1; scores without it count more."""
+    draw = np.random.default_rng(0)
+    x, labels, weights = draw.standard_normal((40, 4)), draw.integers(0, 3, 40).astype(float), draw.standard_normal((3, 4))
+    operator = operator_of(_margin_layer(kind, "base: 8 gamma: 1 lambda_min: 2"), draw)
+    operator.forward([x, labels], [weights.copy()])  # a second pass has another factor
+    top, factor = operator.forward([x, labels], [weights])
+    assert factor == pytest.approx([8 / 3])
+    assert (weights**2).sum(1) == pytest.approx(np.ones(3))
+    rows, own = np.arange(40), weights[labels.astype(int)]
+    plain, length = x @ weights.T, np.sqrt((x**2).sum(1))
+    cosine = plain[rows, labels.astype(int)] / length
+    expected = plain.copy()
+    expected[rows, labels.astype(int)] = (length * _polynomial(kind, cosine) + 8 / 3 * cosine * length) / (1 + 8 / 3)
+    assert top == pytest.approx(expected)
+
+    diff = np.zeros_like(top)
+    diff[rows, labels.astype(int)] = 1.0
+    (back, _), (of_weights,) = operator.backward([diff, np.zeros(1)], [top, factor], [x, labels], [weights], [True, False])
+    assert of_weights == pytest.approx(diff.T @ x)
+    slope = (_polynomial(kind, cosine + STEP) - _polynomial(kind, cosine - STEP)) / (2 * STEP)
+    along_x = (_polynomial(kind, cosine) - cosine * slope) / length
+    size = np.hypot(slope, along_x)
+    margin = (slope / size)[:, None] * own + (along_x / size)[:, None] * x
+    assert back == pytest.approx((margin + 8 / 3 * own) / (1 + 8 / 3), rel=1e-4, abs=1e-6)
+
+
+def test_a_label_beyond_the_scores_with_a_margin_cannot_be_simulated() -> None:
+    operator = operator_of(_margin_layer("DOUBLE"), np.random.default_rng(0))
+    with pytest.raises(CannotSimulate, match="is not in 0 to 2"):
+        operator.forward([np.ones((40, 4)), np.full(40, 3.0)], [np.ones((3, 4))])
 
 
 @pytest.mark.parametrize(("text", "labels"), [("is not in 0 to 2", 3.0), ("measures no L2", 0.0)])

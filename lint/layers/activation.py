@@ -94,8 +94,10 @@ layer_type(
     reads=("threshold_param",), in_place=IN_PLACE_RIGHT, bounded=True,
     has_backward=False, refuses_at="threshold_layer.hpp:56",
 )(same_shape)  # fmt: skip
-layer_type("Insanity", "insanity_layer.cpp", signal="elementwise.ReLU",
-    open_params=True, **_RECTIFIER)(same_shape)
+layer_type(
+    "Insanity", "insanity_layer.cpp", signal="elementwise.ReLU", simulate="functions.Insanity", settings="insanity_param",
+    in_place=IN_PLACE_RIGHT, **_RECTIFIER,
+)(same_shape)  # fmt: skip
 
 
 @layer_type(

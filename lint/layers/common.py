@@ -42,7 +42,7 @@ def find_axis(layer: Layer, axis: int, shape: Dims, path: str) -> int | None:
 def _inner_product_multiply_adds(layer: Layer) -> int | None:
     weights = count(layer.params[0].shape) if layer.params else None
     outputs = layer.tops[0].count if layer.tops else None
-    width = layer.message["inner_product_param"]["num_output"]
+    width = layer.message[layer.traits.settings].get("num_output")
     return None if weights is None or outputs is None or not width else outputs * (weights // width)
 
 
@@ -96,13 +96,29 @@ def _margin_inner_product(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], outputs), (1,)) if shape is not None and axis is not None else (None, (1,))
 
 
-for _name, _source, _settings in (
-    ("LargeMarginInnerProduct", "largemargin_inner_product_layer.cpp", "largemargin_inner_product_param"),
-    ("MarginInnerProduct", "margin_inner_product_layer.cpp", "margin_inner_product_param"),
-):
-    layer_type(_name, _source, settings=_settings, bottoms=(1, 2), tops=(1, 2), fork_fields=None)(
-        _margin_inner_product
-    )
+def margin_factor(layer: Layer, iteration: int) -> float:
+    """How many times a score without a margin counts against one with it, in an iteration (`lambda_`)."""
+    param = layer.message[layer.traits.settings]
+    passed = 1 + param.get("gamma", 0.0) * (param.get("iteration", 0) + iteration + 1)
+    return float(max(param.get("base", 1.0) * passed ** -param.get("power", 1.0), param.get("lambda_min", 0.0)))
+
+
+def _margin_signal(layer: Layer) -> str:
+    is_plain = layer.message[layer.traits.settings].get("type", _NO_MARGIN) == _NO_MARGIN
+    counts_little = margin_factor(layer, 0) >= _LARGE_FACTOR
+    return "linear.UnitInnerProduct" if is_plain or counts_little else UNMODELLED
+
+
+_NO_MARGIN, _LARGE_FACTOR = "SINGLE", 100.0  # with which a margin moves a score by a few hundredths at most
+layer_type(
+    "LargeMarginInnerProduct", "largemargin_inner_product_layer.cpp", settings="largemargin_inner_product_param",
+    bottoms=(1, 2), tops=(1, 2), fork_fields=None,
+)(_margin_inner_product)  # fmt: skip
+layer_type(
+    "MarginInnerProduct", "margin_inner_product_layer.cpp", settings="margin_inner_product_param",
+    signal=_margin_signal, simulate="products.MarginInnerProduct", multiply_adds=_inner_product_multiply_adds,
+    bottoms=(1, 2), tops=(1, 2), fork_fields=None,
+)(_margin_inner_product)  # fmt: skip
 
 
 @layer_type(

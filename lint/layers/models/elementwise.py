@@ -33,11 +33,23 @@ if TYPE_CHECKING:
     from ...moments.signal_model import SignalContext
 
 
-_PRELU_SLOPE = 0.25  # prelu_layer.cpp's, where no filler is written; taken for Insanity's random slopes, too
+_PRELU_SLOPE = 0.25  # prelu_layer.cpp's, where no filler is written
+
+
+def insanity_bounds(layer: Layer) -> tuple[float, float]:
+    """What negative values are divided by at least and at most (insanity_layer.cpp of happynear/caffe-windows)."""
+    param = layer.message["insanity_param"]
+    return param.get("lb", 5.0), param.get("ub", 10.0)
+
+
+def _insanity_slope(layer: Layer) -> float:
+    low, high = insanity_bounds(layer)
+    return math.log(high / low) / (high - low) if 0 < low < high else _PRELU_SLOPE
 
 
 class ReLU(SignalModel):
-    """max(x, 0) + slope * min(x, 0) (relu_layer.cpp, prelu_layer.cpp). ReLU6 is taken for a ReLU without its limit.
+    """max(x, 0) + slope * min(x, 0) (relu_layer.cpp, prelu_layer.cpp). ReLU6 is taken for a ReLU without its limit, random slopes
+    for their mean.
 
     In place with a slope below 0, negative values become positive and are taken for such on the way back.
     """
@@ -46,8 +58,9 @@ class ReLU(SignalModel):
 
     def __init__(self, layer: Layer, context: SignalContext) -> None:
         super().__init__(layer, context)
-        written = layer.message["relu_param"]["negative_slope"] if layer.traits.base == "ReLU" else 0.0
-        self.fixed = _PRELU_SLOPE if layer.traits.base in ("PReLU", "Insanity") else float(written)
+        kind = layer.traits.base
+        written = layer.message["relu_param"]["negative_slope"] if kind == "ReLU" else 0.0
+        self.fixed = _PRELU_SLOPE if kind == "PReLU" else _insanity_slope(layer) if kind == "Insanity" else float(written)
 
     def slope(self, weights: Sequence[Weights]) -> float:
         """The slope of the negative side: the mean of the learned slopes, or the one in the settings."""

@@ -54,11 +54,11 @@ def problems_of(file: SourceFile, code: str) -> list[FoundProblem]:
         return []
     from ...fixes.unreadable_text import repairs  # keeps out of the start what only files with mistakes need
 
-    reason = f"Caffe stops here: Failed to parse {file.message.type.name} file."
-    if code == "E116":
-        reason = "Caffe stops: Unknown layer type."
     found = []
     for problem, fix in zip(problems, repairs(file.reading, problems), strict=True):
+        reason = f"Caffe stops here: Failed to parse {file.message.type.name} file."
+        if problem.kind in ("foreign-layer-type", "unknown-layer-type"):  # a string, which is read like any other
+            reason = "Caffe stops: Unknown layer type."
         hit = Hit(file, (problem.start, problem.end), problem.message, reason)
         is_guess = fix is not None and not fix.changes
         found.append(FoundProblem(hit._replace(guess=fix) if is_guess else hit._replace(fix=fix), problem))

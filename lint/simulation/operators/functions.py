@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...layers.models.elementwise import insanity_bounds
 from ..arrays import Array, Generator, np
 from ..operator import Gradients, Operator, Unary
 
@@ -32,6 +33,17 @@ class ReLU(Unary):
     def gradient(self, diff: Array, y: Array, x: Array) -> Array:
         found: Array = diff * (x > 0)
         return found + self.slope * (diff * (x <= 0)) if self.slope else found
+
+
+class Insanity(Unary):
+    """x, over a random number of each value below 0 (insanity_layer.cpp of happynear/caffe-windows, in training)."""
+
+    def value(self, x: Array) -> Array:
+        self.slopes = (1 / self.draw.uniform(*insanity_bounds(self.layer), x.shape)).astype(x.dtype)
+        return np.maximum(x, 0) + self.slopes * np.minimum(x, 0)
+
+    def gradient(self, diff: Array, y: Array, x: Array) -> Array:
+        return diff * np.where(x > 0, x.dtype.type(1), self.slopes)
 
 
 class ReLU6(Unary):

@@ -236,7 +236,7 @@ def _trials(signal: Signal, other: Signal | None) -> Iterator[Trial]:
         yield Trial(clip=bound)
     slower = list(_slower(signal, other, AS_WRITTEN))
     yield from slower[:MILD_RATES]
-    factors = (1.0, *RATES_WITH_CLIP)
+    factors: tuple[float, ...] = (1.0, *RATES_WITH_CLIP)
     if lighter and len(signal.losses) > 1:
         yield from _clipped(signal, AS_WRITTEN, 1.0)
         yield from _with_rates(signal, other, lighter[-1])
