@@ -52,6 +52,12 @@ def bound_of(text: str) -> float:
     return next(float(line.split(":")[1]) for line in text.splitlines() if line.startswith("clip_gradients:"))
 
 
+def test_a_solver_that_only_tests_needs_no_clipping() -> None:
+    assert findings(LOADED)
+    assert findings(LOADED.replace("max_iter: 1000", "max_iter: 0")) == []
+    assert findings(LOADED.replace("max_iter: 1000\n", ""))  # a script may call step()
+
+
 def test_the_fix_is_inserted_beside_momentum_and_weight_decay() -> None:
     after = fix_files(TRAINED, select=("G101",))
     bound = bound_of(after["solver.prototxt"])
