@@ -388,6 +388,33 @@ def test_what_only_learns_without_the_margin_is_kept_unless_it_diverges_with_it(
         assert computed.repair.outlook_after == "learns in all 2 simulated trainings"
 
 
+def test_of_what_is_alike_a_change_with_growing_gradients_is_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a plateau, the loss does not tell which change will leave it."""
+    larger: list[float] = []
+
+    def simulate(job: Job, effort: Effort) -> Simulated:
+        rate = job.solver.message["base_lr"]
+        if rate > 5:
+            return Simulated("diverges", None, 0.99, 0.0, (SimulatedCourse((2.3, math.inf), 2.3, ()),), 1, part=1 / 4, seconds=0.03)
+        if effort.times > 1:
+            larger.append(rate)
+        norms = [1.0] * (effort.steps - 10) + [3.0 if 0.1 < rate < 0.5 else 0.5] * 10
+        course = SimulatedCourse((2.3, *[2.35 if rate < 1 else 2.3] * effort.steps), 2.3, tuple(norms))
+        return Simulated("stalls", None, 0.0, 0.0, (course,), part=min(1.0, effort.times / 4), seconds=0.03)
+
+    monkeypatch.setattr("caffe_lint.engine.files_in_memory._simulation", lambda settings, folder, told: simulate)
+    computed = stability_of(job(texts("20"), simulate=True))
+    assert computed is not None
+    assert not computed.repair.fits
+    assert larger[0] == pytest.approx(0.2)
+    assert any(rate > 1 for rate in larger)
+
+
+@pytest.mark.parametrize(("norms", "growth"), [((1.0,) * 20, 1.0), ((9.0, *[1.0] * 18, 2.0, 4.0), 3.0), ((), 0.0), ((0.0,) * 9, 0.0)])
+def test_the_growth_of_gradients_is_that_of_the_last_ones_over_the_median(norms: tuple[float, ...], growth: float) -> None:
+    assert SimulatedCourse((1.0,) * 21, 1.0, norms).norm_growth == growth
+
+
 def test_the_single_change_of_a_threshold_comes_before_two_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A threshold that bites is tried before a lower loss weight together with a lower rate."""
     tried: list[Trial] = []
@@ -411,7 +438,7 @@ def test_what_nearly_learns_in_a_net_that_is_cut_is_tried_with_a_larger_net(monk
     def simulate(job: Job, effort: Effort) -> Simulated:
         rate = job.solver.message["base_lr"]
         if rate > 5:
-            return Simulated("diverges", None, 0.99, 0.0, (SimulatedCourse((2.3, math.inf), 2.3, ()),), 1, part=1 / 8, seconds=2.5)
+            return Simulated("diverges", None, 0.99, 0.0, (SimulatedCourse((2.3, math.inf), 2.3, ()),), 1, part=1 / 8, seconds=8.0)
         is_larger = effort.seconds is not None and effort.seconds > trying.OF_RUN
         if is_larger:
             larger.append((rate, effort))
@@ -423,7 +450,8 @@ def test_what_nearly_learns_in_a_net_that_is_cut_is_tried_with_a_larger_net(monk
     assert computed is not None
     assert computed.repair.fits
     assert computed.repair.scale * 20 < 0.5
-    assert {(effort.times, effort.steps) for _, effort in larger} == {(1, trying.LONGER * trying.STEPS)}
+    assert {effort.times for _, effort in larger} == {1}
+    assert {effort.steps for _, effort in larger} == {trying.LEAST_STEPS, trying.LONGER * trying.STEPS}
 
 
 def test_a_part_of_the_budget_is_kept_for_more_items_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ SURELY_LEARNS, MORE_SEEDS = 0.75, 2
 # for more steps, and this much is then enough to learn, if slowly.
 NEARLY_LEARNS, LEARNS_SLOWLY = 1.5, 0.95
 LONGER, LARGER_RUNS = 1.5, 4  # times STEPS, and such simulations that what is left of the budget has to suffice for
+LEAST_TIMES = 2.0  # as many items as usual, if that many simulations are possible; otherwise there are fewer
 ALIKE = 0.1  # what is left differs by chance by as much
 # Factors for the learning rate, the mildest first, and those of them with which lower clip thresholds are tried as well.
 RATES = (1 / 3, 0.1, 1 / 30, 0.01, 1 / 300, 1e-3)
@@ -71,7 +72,7 @@ class SimulationJudge:
         # What learns with two seeds and nearly with the others, and at a higher rate.
         self.second_best: Repair | None = None
         self._least = math.inf
-        self._near: list[tuple[float, Trial]] = []
+        self._near: list[tuple[int, float, Trial]] = []
         # Whole batches are less noisy, so they are simulated where they are cheap.
         self._times = math.inf if first.part < 1 and affordable * first.part >= OFTEN * STEPS else 1.0
 
@@ -123,7 +124,7 @@ class SimulationJudge:
                     if now < NEARLY_LEARNS:
                         self._keep(trial, len(left), now)
                 elif run.part < 1 and now < NEARLY_LEARNS:
-                    self._near.append((now, trial))
+                    self._near.append((round(now / ALIKE), -run.courses[0].norm_growth, trial))
                     self._kept = KEPT if self.second_best is None else 0.0
                 return None
             if each is job:
@@ -153,20 +154,23 @@ class SimulationJudge:
         return run.courses[0].left(trivial) if run is not None and run.word in ("learns", "stalls") else math.inf
 
     def nearest(self) -> Iterator[Trial]:
-        """The changes with which it nearly learned, the nearest first, and of those that are alike the mildest.
+        """The changes with which it nearly learned, the nearest first, and of those that are alike the one with growing gradients.
 
         From here on, more of each batch is simulated, or a net is cut less, for more steps.
         """
-        self._kept, steps, of_run = 0.0, int(LONGER * STEPS), self._left / LARGER_RUNS
-        times = max(1.0, of_run // (self._of_step * steps))
+        self._kept, steps = 0.0, int(LONGER * STEPS)
+        of_run, cost = self._left / LARGER_RUNS, self._of_step * steps
+        if of_run < LEAST_TIMES * cost:
+            of_run = self._left / SEEDS
+        times = max(1.0, of_run / cost)
         is_cut_less = self._steps_uncut < STEPS and of_run > OF_RUN
-        if not self._near or not (times > 1 or is_cut_less):
+        if not self._near or not (times >= LEAST_TIMES or is_cut_less):
             return
         self._is_larger, self._steps = True, steps
         self._times = times if times * self.first.part < 1 else math.inf
         self._of_run = of_run
         tried: list[Trial] = []
-        for _, trial in sorted(self._near, key=lambda near: round(near[0] / ALIKE)):
+        for _, _, trial in sorted(self._near, key=lambda near: near[:2]):
             if trial not in tried:
                 tried.append(trial)
                 yield trial

@@ -67,6 +67,13 @@ class SimulatedCourse(NamedTuple):
         """Whether no loss is NaN or infinite."""
         return all(map(math.isfinite, self.losses))
 
+    @property
+    def norm_growth(self) -> float:
+        """The mean gradient norm of the last tenth, over the median: above 1 where a loss is about to leave a plateau."""
+        last = self.norms[-max(1, len(self.norms) // 10) :]
+        middle = sorted(self.norms)[len(self.norms) // 2] if self.norms else 0.0
+        return sum(last) / len(last) / middle if middle > 0 else 0.0
+
     def ends_high(self, trivial: float) -> bool:
         """Whether its last losses are finite, but far above that of the best constant outputs, all but one of them."""
         return self.is_finite and trivial < math.inf and at_end(self.losses) > HIGH * trivial
