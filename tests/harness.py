@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -173,12 +173,16 @@ def patched_on_disk(
 
 
 def interactively_patched_on_disk(
-    *paths: str, unsafe: bool = False, select: tuple[str, ...] = (), simulate: bool = False
+    *paths: str,
+    unsafe: bool = False,
+    select: tuple[str, ...] = (),
+    simulate: bool = False,
+    answer: Callable[[str], str] = lambda question: "y",
 ) -> dict[str, bytes]:
-    """The same with `--interactive`, if the answer to each question is yes."""
+    """The same with `--interactive`, with an answer to each question."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("caffe_lint.cli.interactive.print_text", lambda text: None)
-        patch.setattr("caffe_lint.cli.interactive._read", lambda question: "y")
+        patch.setattr("caffe_lint.cli.interactive._read", answer)
         return _patched(
             _check_on_disk(
                 paths,

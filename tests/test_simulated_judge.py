@@ -225,6 +225,22 @@ def test_no_part_of_a_repair_is_written_without_the_others(suppressed: bool) -> 
     assert fix_files(dict(files), facts=FACTS, select=codes, simulate=True) == files
 
 
+@pytest.mark.parametrize("declined", ["G102", "G103", ""])
+def test_a_repair_of_which_a_part_is_declined_is_not_made(tmp_path: Path, declined: str) -> None:
+    files = texts("0.5", between=AUX)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(next(code for code in ("G102", "G103") if code in question))
+        return "n" if asked[-1] == declined else "y"
+
+    patched = interactively_patched_on_disk("solver.prototxt", select=("G102", "G103"), simulate=True, answer=answer)
+    assert sorted(asked) == ["G102", "G103"]
+    assert sorted(patched) == ([] if declined else sorted(files))
+
+
 def test_where_it_cannot_be_simulated_the_signal_decides_and_the_finding_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("caffe_lint.simulation.simulating.SPEED", 1.0)  # any work is over the budget
     monkeypatch.setattr(simulations, "_KNOWN", {})

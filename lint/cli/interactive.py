@@ -17,6 +17,7 @@ from ..engine.ignoring import Known, write_suppressions
 from ..engine.running import agree
 from ..engine.unit_check import check_unit
 from ..fixes.apply import edited, next_round
+from ..fixes.edit import partial_repairs
 from ..proto.named_tuple import NamedTuple
 from ..report import diff, full, shown
 from ..report.colours import paint
@@ -122,7 +123,10 @@ class _Walk:
         return files.result(map(course.explained, findings), course.fixed, course.errors)
 
     def _ask_round(self, chosen: dict[str, list[Fix]], offered: list[Finding], files: Files) -> _Answers:
-        """What is to become of each fix of a round. Those of files that nobody named are only tried."""
+        """What is to become of each fix of a round. Those of files that nobody named are only tried.
+
+        Of a repair with several parts, none is taken unless all are.
+        """
         answers = _Answers({}, {}, Counter())
         for fix in (fix for of_file in chosen.values() for fix in of_file):
             finding = next(finding for finding in offered if finding.fix == fix)
@@ -137,7 +141,9 @@ class _Walk:
                 answers.taken.setdefault(fix.path, []).append(fix)
             elif answer == "i":
                 answers.ignored[sight] += 1
-        return answers
+        partial = partial_repairs([fix for of_file in answers.taken.values() for fix in of_file])
+        whole = {path: [fix for fix in of_file if fix.repair not in partial] for path, of_file in answers.taken.items()}
+        return answers._replace(taken={path: fixes for path, fixes in whole.items() if fixes})
 
     def _offered(self, findings: list[Finding], passed: Counter[_Sight]) -> list[Finding]:
         """The findings with a fix that was not decided on. Of findings that look alike, the first are the passed."""
