@@ -214,10 +214,7 @@ class Stability:
         """A fix of the repair. If a repair was tried as a whole and changes solver and net, its fixes are parts of it."""
         if fix is None or self.judge is None:
             return fix
-        trial = self.repair.trial
-        of_solver = trial.rate != 1 or trial.clip is not None
-        parts = bool(trial.loss_weights) + bool(trial.fillers) + of_solver
-        return fix.part_of(self.judge.job.solver.file.path, parts)
+        return fix.part_of(self.judge.job.solver.file.path, self.repair.trial.kinds)
 
     @property
     def is_in_steps(self) -> bool:

@@ -72,7 +72,7 @@ class SimulationJudge:
         # What learns with two seeds and nearly with the others, and at a higher rate.
         self.second_best: Repair | None = None
         self._least = math.inf
-        self._near: list[tuple[int, float, Trial]] = []
+        self._near: list[tuple[int, int, float, Trial]] = []
         # Whole batches are less noisy, so they are simulated where they are cheap.
         self._times = math.inf if first.part < 1 and affordable * first.part >= OFTEN * STEPS else 1.0
 
@@ -124,7 +124,7 @@ class SimulationJudge:
                     if now < NEARLY_LEARNS:
                         self._keep(trial, len(left), now)
                 elif run.part < 1 and now < NEARLY_LEARNS:
-                    self._near.append((round(now / ALIKE), -run.courses[0].norm_growth, trial))
+                    self._near.append((round(now / ALIKE), trial.kinds, -run.courses[0].norm_growth, trial))
                     self._kept = KEPT if self.second_best is None else 0.0
                 return None
             if each is job:
@@ -154,7 +154,7 @@ class SimulationJudge:
         return run.courses[0].left(trivial) if run is not None and run.word in ("learns", "stalls") else math.inf
 
     def nearest(self) -> Iterator[Trial]:
-        """The changes with which it nearly learned, the nearest first, and of those that are alike the one with growing gradients.
+        """The changes with which it nearly learned, the nearest first; of those that are alike, single ones, with growing gradients.
 
         From here on, more of each batch is simulated, or a net is cut less, for more steps.
         """
@@ -170,7 +170,7 @@ class SimulationJudge:
         self._times = times if times * self.first.part < 1 else math.inf
         self._of_run = of_run
         tried: list[Trial] = []
-        for _, _, trial in sorted(self._near, key=lambda near: near[:2]):
+        for *_, trial in sorted(self._near, key=lambda near: near[:3]):
             if trial not in tried:
                 tried.append(trial)
                 yield trial

@@ -56,6 +56,11 @@ class Trial(NamedTuple):
     fillers: Mapping[Param, str] = MappingProxyType({})
     inputs: Mapping[Layer, float] = MappingProxyType({})
 
+    @property
+    def kinds(self) -> int:
+        """How many of these it changes: loss weights, fillers, and the solver."""
+        return bool(self.loss_weights) + bool(self.fillers) + (self.rate != 1 or self.clip is not None)
+
     def for_net(self, net: Net) -> Trial:
         """The same trial for another build of its net, such as one for images of another size."""
         return self._replace(
