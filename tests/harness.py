@@ -193,9 +193,9 @@ def interactively_patched_on_disk(
         )
 
 
-def findings_on_disk(*paths: str) -> list[Finding]:
+def findings_on_disk(*paths: str, select: tuple[str, ...] = (), simulate: bool = False) -> list[Finding]:
     """The findings on files and folders on disk."""
-    return _check_on_disk(paths, lambda work, files: run_units(work, files, "", 1)).findings
+    return _check_on_disk(paths, lambda work, files: run_units(work, files, "", 1), select, simulate=simulate).findings
 
 
 def _patched(checked: Checked) -> dict[str, bytes]:

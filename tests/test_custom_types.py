@@ -532,3 +532,19 @@ def test_settings_without_plugins_do_not_look_for_any() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     assert layer_types(Settings()) == frozenset()
+
+
+@pytest.mark.parametrize(("like", "bottoms"), [("CenterLoss", 'bottom: "data" bottom: "label"'), ("Embed", 'bottom: "label"')])
+def test_code_that_is_like_a_layer_with_classes_needs_none(tmp_path: Path, like: str, bottoms: str) -> None:
+    """Labels are made up for a simulation, of one class."""
+    pytest.importorskip("numpy", reason="the simulator needs numpy")
+    (tmp_path / "caffe-lint.toml").write_text(f'[layers."m.L"]\nlike = "{like}"\n')
+    (tmp_path / "solver.prototxt").write_text('net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 100\n')
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "data" type: "Data" top: "data" top: "label" transform_param { scale: 0.004 crop_size: 28 }'
+        ' data_param { source: "train" batch_size: 8 } }\n'
+        f'layer {{ name: "mine" type: "Python" {bottoms} top: "mine" python_param {{ module: "m" layer: "L" }} }}\n'
+    )
+    found = run(tmp_path, "simulate", "solver.prototxt")
+    assert "Traceback" not in found.stderr
+    assert "annot tell" in found.stdout or "simulated training" in found.stdout

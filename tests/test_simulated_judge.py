@@ -17,7 +17,15 @@ from click.testing import CliRunner
 
 pytest.importorskip("numpy", reason="the simulator needs numpy")
 
-from harness import check_files, fix_files, interactively_patched_on_disk, patched_on_disk, run, run_in_memory
+from harness import (
+    check_files,
+    findings_on_disk,
+    fix_files,
+    interactively_patched_on_disk,
+    patched_on_disk,
+    run,
+    run_in_memory,
+)
 from test_log_diagnosis import NAN, falling, log_of, rising, values
 from test_log_diagnosis import NET as LOG_NET
 from test_log_diagnosis import SOLVER as LOG_SOLVER
@@ -223,6 +231,15 @@ def test_no_part_of_a_repair_is_written_without_the_others(suppressed: bool) -> 
     assert (found.code, found.fix) == ("G103", None)
     assert found.reason.endswith("No fix: it is one of several changes that were tried together, and not all of them can be made.")
     assert fix_files(dict(files), facts=FACTS, select=codes, simulate=True) == files
+
+
+def test_no_part_is_written_if_another_is_for_a_solver_that_nobody_named(tmp_path: Path) -> None:
+    for name, text in texts("0.5", between=AUX).items():
+        (tmp_path / name).write_text(text)
+    found = [finding for finding in findings_on_disk("net.prototxt", select=("G",), simulate=True) if finding.code == "G103"]
+    assert [finding.fix for finding in found] == [None]
+    assert "not all of them can be made" in found[0].reason
+    assert patched_on_disk("net.prototxt", select=("G",), simulate=True) == {}
 
 
 @pytest.mark.parametrize("declined", ["G102", "G103", ""])

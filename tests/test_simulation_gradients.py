@@ -12,6 +12,7 @@ np = pytest.importorskip("numpy", reason="the simulator needs numpy")
 
 from nets import layer_of  # noqa: E402
 
+from caffe_lint.layers.common import margin_factor  # noqa: E402
 from caffe_lint.layers.record import TYPES  # noqa: E402
 from caffe_lint.moments.graph import Layer  # noqa: E402
 from caffe_lint.moments.layer_type import UNMODELLED  # noqa: E402
@@ -350,6 +351,18 @@ def test_the_score_of_the_label_has_a_margin(kind: str) -> None:
     size = np.hypot(slope, along_x)
     margin = (slope / size)[:, None] * own + (along_x / size)[:, None] * x
     assert back == pytest.approx((margin + 8 / 3 * own) / (1 + 8 / 3), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("settings", ["gamma: -1", "gamma: -3 power: 0.5", "base: 1e30 gamma: 1e30 power: -50"])
+def test_a_margin_without_a_factor_is_not_a_number(settings: str) -> None:
+    assert np.isnan(margin_factor(_margin_layer("DOUBLE", settings), 0))
+
+
+@pytest.mark.parametrize("bounds", ["lb: 10 ub: 5", "lb: nan"])
+def test_random_slopes_without_bounds_cannot_be_simulated(bounds: str) -> None:
+    layer = layer_of(f'type: "Insanity" bottom: "x" top: "y" insanity_param {{ {bounds} }}', {"x": "2 3"}, dialect="happynear").layers[-1]
+    with pytest.raises(CannotSimulate, match="divides by numbers from"):
+        operator_of(layer, np.random.default_rng(0))
 
 
 def test_a_label_beyond_the_scores_with_a_margin_cannot_be_simulated() -> None:

@@ -61,7 +61,8 @@ def check_unit(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
     silent = [*checked.suppressed, *recorded]
     if silent:
         findings = without_effects(findings, silent)
-    shown = _with_whole_repairs(finding for finding in findings if on.of(finding.place.path).shows(finding))
+    shown = [finding for finding in findings if on.of(finding.place.path).shows(finding)]
+    shown = _with_whole_repairs(shown, files)
     shown = with_known_causes(shown, everything, lambda finding: not files.is_companion(finding.place.path))
     files.subjects = checked.subjects
     files.judge = partial(_verdicts, unit, checked.subjects, shown, recorded)
@@ -131,20 +132,24 @@ def _check(unit: Unit, files: Files, settings: Settings) -> _Checked:
     return _Checked(findings, suppressed, offers, subjects, on)
 
 
-def _with_whole_repairs(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings without the fixes of repairs of which a part is not offered. If a part is unsafe, so are the others."""
-    findings = list(findings)
-    fixes = [finding.fix for finding in findings if finding.fix is not None]
-    incomplete = partial_repairs(fixes)
-    unsafe = {fix.repair for fix in fixes if fix.repair and not fix.safe}
-    for number, finding in enumerate(findings):
-        fix = finding.fix
-        if fix is not None and fix.repair in incomplete:
-            why = "it is one of several changes that were tried together, and not all of them can be made"
-            findings[number] = finding._replace(fix=None, reason=f"{finding.reason} No fix: {why}.".strip())
-        elif fix is not None and fix.repair in unsafe:
-            findings[number] = finding._replace(fix=fix._replace(safe=False))
-    return findings
+def _with_whole_repairs(findings: list[Finding], files: Files) -> list[Finding]:
+    """Return findings without the fixes of repairs of which a part is not offered, or would change a file that nobody named.
+
+    If a part is unsafe, so are the others.
+    """
+    parts = [finding.fix for finding in findings if finding.fix is not None and finding.fix.repair]
+    unsafe = {fix.repair for fix in parts if not fix.safe}
+    possible = [fix for fix in parts if not files.is_companion(fix.path)]
+    incomplete = partial_repairs(possible) | {fix.repair for fix in parts} - {fix.repair for fix in possible}
+    return [_as_part(finding, incomplete, unsafe) for finding in findings]
+
+
+def _as_part(finding: Finding, incomplete: set[str], unsafe: set[str]) -> Finding:
+    fix = finding.fix
+    if fix is not None and fix.repair in incomplete:
+        why = "it is one of several changes that were tried together, and not all of them can be made"
+        return finding._replace(fix=None, reason=f"{finding.reason} No fix: {why}.".strip())
+    return finding._replace(fix=fix._replace(safe=False)) if fix is not None and fix.repair in unsafe else finding
 
 
 def _paths(job: Job) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -97,10 +98,14 @@ def _margin_inner_product(layer: Layer) -> Sequence[Shape]:
 
 
 def margin_factor(layer: Layer, iteration: int) -> float:
-    """How many times a score without a margin counts against one with it, in an iteration (`lambda_`)."""
+    """How many times a score without a margin counts against one with it, in an iteration (`lambda_`); NaN if that is no number."""
     param = layer.message[layer.traits.settings]
     passed = 1 + param.get("gamma", 0.0) * (param.get("iteration", 0) + iteration + 1)
-    return float(max(param.get("base", 1.0) * passed ** -param.get("power", 1.0), param.get("lambda_min", 0.0)))
+    try:
+        falling = param.get("base", 1.0) * math.pow(passed, -param.get("power", 1.0))
+    except (ValueError, OverflowError):  # of a base of 0 or below, or beyond all numbers
+        falling = math.nan
+    return float(max(falling, param.get("lambda_min", 0.0)))
 
 
 def _margin_signal(layer: Layer) -> str:

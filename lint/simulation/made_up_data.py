@@ -70,7 +70,8 @@ class MadeUpData:
         self.draw = draw
         self.whole, self.items = whole, items
         self.roles: dict[Blob, _Role] = {}
-        for blob, role in _roles(net):
+        for blob, found in _roles(net):
+            role = found._replace(number=max(1, found.number))  # of a layer that is like one without its settings
             known = self.roles.get(blob)
             if known is None or known.kind != role.kind or role.number < known.number:  # what fits all that read it
                 self.roles[blob] = role

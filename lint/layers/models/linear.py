@@ -154,7 +154,7 @@ def _convolution_taps(layer: Layer) -> Taps:
 
 def _inner_taps(layer: Layer) -> Taps:
     weights = math.prod(dims(layer.params[0]))
-    outputs = max(1, layer.message[layer.traits.settings]["num_output"])
+    outputs = max(1, layer.message[layer.traits.settings].get("num_output", 0))
     inputs = max(1, weights // outputs)
     items = max(1, size_of(layer.bottoms[0]) // inputs)
     return Taps(inputs, outputs, 1.0, items, 1)

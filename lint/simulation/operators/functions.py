@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...layers.models.elementwise import insanity_bounds
 from ..arrays import Array, Generator, np
-from ..operator import Gradients, Operator, Unary
+from ..operator import CannotSimulate, Gradients, Operator, Unary
 
 if TYPE_CHECKING:
     from ...moments.graph import Layer
@@ -38,8 +38,14 @@ class ReLU(Unary):
 class Insanity(Unary):
     """x, over a random number of each value below 0 (insanity_layer.cpp of happynear/caffe-windows, in training)."""
 
+    def __init__(self, layer: Layer, draw: Generator) -> None:
+        super().__init__(layer, draw)
+        self.low, self.high = insanity_bounds(layer)
+        if not -math.inf < self.low < self.high < math.inf:
+            raise CannotSimulate(f"'{layer.name}' divides by numbers from {self.low:g} to {self.high:g}")
+
     def value(self, x: Array) -> Array:
-        self.slopes = (1 / self.draw.uniform(*insanity_bounds(self.layer), x.shape)).astype(x.dtype)
+        self.slopes = (1 / self.draw.uniform(self.low, self.high, x.shape)).astype(x.dtype)
         return np.maximum(x, 0) + self.slopes * np.minimum(x, 0)
 
     def gradient(self, diff: Array, y: Array, x: Array) -> Array:
