@@ -184,4 +184,4 @@ class Offers:
             why = (
                 f"the solvers that train this net do not all need the same change ({', '.join(names[:_SHOWN])}{others})"
             )
-        return finding._replace(fix=None, reason=f"{finding.reason} No fix: {why}.".strip())
+        return finding.without_fix(why)

@@ -95,7 +95,7 @@ class Course:
         why = self._left.get(_key(finding.fix)) if finding.fix is not None else None
         if why is None:
             return finding
-        return finding._replace(fix=None, reason=f"{finding.reason} No fix: {why}.".strip() if why else finding.reason)
+        return finding.without_fix(why) if why else finding._replace(fix=None)
 
     def _texts(self) -> frozenset[tuple[str, bytes]]:
         return frozenset(item for item in self.files.patched.items() if item[1] != self.files.sources[item[0]])

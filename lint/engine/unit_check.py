@@ -147,8 +147,7 @@ def _with_whole_repairs(findings: list[Finding], files: Files) -> list[Finding]:
 def _as_part(finding: Finding, incomplete: set[str], unsafe: set[str]) -> Finding:
     fix = finding.fix
     if fix is not None and fix.repair in incomplete:
-        why = "it is one of several changes that were tried together, and not all of them can be made"
-        return finding._replace(fix=None, reason=f"{finding.reason} No fix: {why}.".strip())
+        return finding.without_fix("it is one of several changes that were tried together, and not all of them can be made")
     return finding._replace(fix=fix._replace(safe=False)) if fix is not None and fix.repair in unsafe else finding
 
 

@@ -19,6 +19,7 @@ from ..moments.layer_type import (
 )
 from ..moments.shapes import Dims, Shape, axis_index, count, counts_differ, differ, merge, shapes_differ
 from ..proto.binder import Message
+from ..source.numerals import power
 from ..source.wording import counted
 from . import value_ranges
 from .activation import not_in_place
@@ -100,12 +101,10 @@ def _margin_inner_product(layer: Layer) -> Sequence[Shape]:
 def margin_factor(layer: Layer, iteration: int) -> float:
     """How many times a score without a margin counts against one with it, in an iteration (`lambda_`); NaN if that is no number."""
     param = layer.message[layer.traits.settings]
-    passed = 1 + param.get("gamma", 0.0) * (param.get("iteration", 0) + iteration + 1)
-    try:
-        falling = param.get("base", 1.0) * math.pow(passed, -param.get("power", 1.0))
-    except (ValueError, OverflowError):  # of a base of 0 or below, or beyond all numbers
-        falling = math.nan
-    return float(max(falling, param.get("lambda_min", 0.0)))
+    falling = power(1 + param.get("gamma", 0.0) * (param.get("iteration", 0) + iteration + 1), -param.get("power", 1.0))
+    if not math.isfinite(falling):
+        return math.nan
+    return float(max(param.get("base", 1.0) * falling, param.get("lambda_min", 0.0)))
 
 
 def _margin_signal(layer: Layer) -> str:

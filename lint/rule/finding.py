@@ -103,6 +103,10 @@ class Finding(NamedTuple):
         """What makes it the same finding if a file is checked more than once: its place and all that is said."""
         return self[:6]
 
+    def without_fix(self, why: str) -> Finding:
+        """The same without its fix, with the reason as a clause."""
+        return self._replace(fix=None, reason=f"{self.reason} No fix: {why}.".strip())
+
     def is_sure(self, confidence: str) -> bool:
         """Whether it is at least as certain as `confidence`."""
         return CONFIDENCES.index(self.confidence) >= CONFIDENCES.index(confidence)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..proto.binder import Message
 from ..proto.named_tuple import NamedTuple
+from ..source.numerals import power
 
 
 class Policy(NamedTuple):
@@ -61,7 +62,7 @@ def _fixed(solver: Message, iteration: int) -> float:
 
 def _step(solver: Message, iteration: int) -> float | None:
     size = solver["stepsize"]
-    return solver["base_lr"] * _power(solver["gamma"], iteration // size) if size > 0 else None
+    return solver["base_lr"] * power(solver["gamma"], iteration // size) if size > 0 else None
 
 
 def _steps(solver: Message, length: int) -> Sequence[int]:
@@ -75,16 +76,16 @@ def _last_step(solver: Message) -> Iterable[int]:
 
 
 def _exp(solver: Message, iteration: int) -> float:
-    return float(solver["base_lr"] * _power(solver["gamma"], iteration))
+    return float(solver["base_lr"] * power(solver["gamma"], iteration))
 
 
 def _inv(solver: Message, iteration: int) -> float:
-    return float(solver["base_lr"] * _power(1 + solver["gamma"] * iteration, -solver["power"]))
+    return float(solver["base_lr"] * power(1 + solver["gamma"] * iteration, -solver["power"]))
 
 
 def _multistep(solver: Message, iteration: int) -> float:
     passed = sum(fires <= iteration for fires in fired_steps(solver))
-    return float(solver["base_lr"] * _power(solver["gamma"], passed))
+    return float(solver["base_lr"] * power(solver["gamma"], passed))
 
 
 def fired_steps(solver: Message) -> list[int]:
@@ -108,7 +109,7 @@ def _poly(solver: Message, iteration: int) -> float | None:
     if length <= 0:
         return None
     lowest = _of_fork(solver, "min_lr")  # NVIDIA
-    return float(lowest + (solver["base_lr"] - lowest) * _power(1 - iteration / length, solver["power"]))
+    return float(lowest + (solver["base_lr"] - lowest) * power(1 - iteration / length, solver["power"]))
 
 
 def _sigmoid(solver: Message, iteration: int) -> float:
@@ -154,7 +155,7 @@ def _triangular(solver: Message, iteration: int) -> float | None:
 
 
 def _triangular2(solver: Message, iteration: int) -> float | None:
-    return _triangle(solver, iteration, lambda cycle: _power(2.0, cycle))
+    return _triangle(solver, iteration, lambda cycle: power(2.0, cycle))
 
 
 def _triangle(solver: Message, iteration: int, divisor: Callable[[int], float]) -> float | None:
@@ -179,17 +180,7 @@ def _sgdr(solver: Message, iteration: int) -> float | None:
 
 def _exp10(solver: Message, iteration: int) -> float | None:
     size = solver["stepsize"]
-    return float(solver["base_lr"] * _power(10.0, -iteration / size)) if size > 0 else None
-
-
-def _power(base: float, exponent: float) -> float:
-    """Return C's pow: infinite if it overflows, NaN if it is undefined."""
-    try:
-        return math.pow(base, exponent)
-    except OverflowError:
-        return math.inf
-    except ValueError:
-        return math.inf if base == 0 else math.nan
+    return float(solver["base_lr"] * power(10.0, -iteration / size)) if size > 0 else None
 
 
 _PLATEAU = (
@@ -274,7 +265,7 @@ def _warm_up(solver: Message, iteration: int) -> tuple[float, str] | None:
         factors = {
             "linear": factor * (1 - part) + part,
             "constant": factor,
-            "exp": _power(part, _of_fork(solver, "warm_up_power")),
+            "exp": power(part, _of_fork(solver, "warm_up_power")),
         }
         return base * factors.get(_of_fork(solver, "warm_up_method"), 1.0), "base_lr"
     return None

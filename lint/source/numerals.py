@@ -1,4 +1,4 @@
-"""The one judge of numbers in settings and facts: finite, in range, and of a length that anything can work with."""
+"""Numbers in settings and facts: the one judge of whether they are finite, in range and not too long, and C's power of them."""
 
 from __future__ import annotations
 
@@ -31,3 +31,13 @@ def is_dimension(value: Any) -> bool:
 def is_numeral(text: str) -> bool:
     """Whether a text is a finite number in decimal notation."""
     return re.fullmatch(_NUMERAL, text) is not None and math.isfinite(float(text))
+
+
+def power(base: float, exponent: float) -> float:
+    """Return C's pow: infinite if it overflows, NaN if it is undefined."""
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        return math.inf
+    except ValueError:
+        return math.inf if base == 0 else math.nan
