@@ -12,11 +12,11 @@ np = pytest.importorskip("numpy", reason="the simulator needs numpy")
 
 from nets import layer_of  # noqa: E402
 
-from caffe_lint.layers.common import margin_factor  # noqa: E402
 from caffe_lint.layers.record import TYPES  # noqa: E402
 from caffe_lint.moments.graph import Layer  # noqa: E402
 from caffe_lint.moments.layer_type import UNMODELLED  # noqa: E402
 from caffe_lint.simulation.operator import CannotSimulate, operator_of  # noqa: E402
+from caffe_lint.simulation.operators.products import margin_factor  # noqa: E402
 
 STEP = 1e-5
 CHECKED = 12  # values of each array that are moved

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ from ..moments.layer_type import (
 )
 from ..moments.shapes import Dims, Shape, axis_index, count, counts_differ, differ, merge, shapes_differ
 from ..proto.binder import Message
-from ..source.numerals import power
 from ..source.wording import counted
 from . import value_ranges
 from .activation import not_in_place
@@ -98,29 +96,13 @@ def _margin_inner_product(layer: Layer) -> Sequence[Shape]:
     return ((*shape[:axis], outputs), (1,)) if shape is not None and axis is not None else (None, (1,))
 
 
-def margin_factor(layer: Layer, iteration: int) -> float:
-    """How many times a score without a margin counts against one with it, in an iteration (`lambda_`); NaN if that is no number."""
-    param = layer.message[layer.traits.settings]
-    falling = power(1 + param.get("gamma", 0.0) * (param.get("iteration", 0) + iteration + 1), -param.get("power", 1.0))
-    if not math.isfinite(falling):
-        return math.nan
-    return float(max(param.get("base", 1.0) * falling, param.get("lambda_min", 0.0)))
-
-
-def _margin_signal(layer: Layer) -> str:
-    is_plain = layer.message[layer.traits.settings].get("type", _NO_MARGIN) == _NO_MARGIN
-    counts_little = margin_factor(layer, 0) >= _LARGE_FACTOR
-    return "linear.UnitInnerProduct" if is_plain or counts_little else UNMODELLED
-
-
-_NO_MARGIN, _LARGE_FACTOR = "SINGLE", 100.0  # with which a margin moves a score by a few hundredths at most
 layer_type(
     "LargeMarginInnerProduct", "largemargin_inner_product_layer.cpp", settings="largemargin_inner_product_param",
     bottoms=(1, 2), tops=(1, 2), fork_fields=None,
 )(_margin_inner_product)  # fmt: skip
 layer_type(
     "MarginInnerProduct", "margin_inner_product_layer.cpp", settings="margin_inner_product_param",
-    signal=_margin_signal, simulate="products.MarginInnerProduct", multiply_adds=_inner_product_multiply_adds,
+    simulate="products.MarginInnerProduct", multiply_adds=_inner_product_multiply_adds,
     bottoms=(1, 2), tops=(1, 2), fork_fields=None,
 )(_margin_inner_product)  # fmt: skip
 

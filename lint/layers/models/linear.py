@@ -23,7 +23,6 @@ from ...moments.statistics import (
     ZERO_DIFFS,
     Diffs,
     Values,
-    constant,
     falling_length,
     gaussian,
     gaussian_mean_abs,
@@ -154,7 +153,7 @@ def _convolution_taps(layer: Layer) -> Taps:
 
 def _inner_taps(layer: Layer) -> Taps:
     weights = math.prod(dims(layer.params[0]))
-    outputs = max(1, layer.message[layer.traits.settings].get("num_output", 0))
+    outputs = max(1, layer.message["inner_product_param"]["num_output"])
     inputs = max(1, weights // outputs)
     items = max(1, size_of(layer.bottoms[0]) // inputs)
     return Taps(inputs, outputs, 1.0, items, 1)
@@ -489,22 +488,6 @@ class InnerProduct(Convolution):
 
     def seen(self, values: Values) -> Values:
         return values._replace(corr_within_item=values.second_moment, corr_across_both=values.corr_across_items)
-
-
-class UnitInnerProduct(InnerProduct):
-    """Inner products with weights whose rows are made as long as 1 (margin_inner_product_layer.cpp), without the margin."""
-
-    def forward(self, bottoms: Sequence[Values], weights: Sequence[Weights]) -> list[Values]:
-        return [self.top(bottoms[0], self.unit(weights)), *[constant(1.0)] * (len(self.layer.tops) - 1)]
-
-    def backward(self, step: Step, diffs: Sequence[Diffs]) -> tuple[list[Diffs], list[Gradient]]:
-        found, gradients = super().backward(step._replace(weights=self.unit(step.weights)), diffs)
-        return [*found[:1], *[ZERO_DIFFS] * (len(self.layer.bottoms) - 1)], gradients
-
-    def unit(self, weights: Sequence[Weights]) -> list[Weights]:
-        """The weights with rows of length 1."""
-        length = root(weights[0].second_moment * max(1, dims(self.layer.params[0])[1]))
-        return [weights[0].scaled(1 / length) if length else weights[0]]
 
 
 def chosen_rows(weight: Weights, rows: int, bias: Weights = NONE) -> Values:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...layers.common import margin_factor
+from ...source.numerals import power
 from ..arrays import Array, Generator, np
 from ..operator import CannotSimulate, Gradients, Operator
 
@@ -152,6 +152,15 @@ class Bias(_Broadcast):
         bias = bottoms[1] if len(bottoms) > 1 else params[0]
         of_bias = self.reduced(diffs[0], bias, bottoms[0])
         return ([diffs[0], of_bias], []) if len(bottoms) > 1 else ([diffs[0]], [of_bias])
+
+
+def margin_factor(layer: Layer, iteration: int) -> float:
+    """How many times a score without a margin counts against one with it, in an iteration (`lambda_`); NaN if that is no number."""
+    param = layer.message["margin_inner_product_param"]
+    falling = power(1 + param.get("gamma", 0.0) * (param.get("iteration", 0) + iteration + 1), -param.get("power", 1.0))
+    if not math.isfinite(falling):
+        return math.nan
+    return float(max(param.get("base", 1.0) * falling, param.get("lambda_min", 0.0)))
 
 
 class MarginInnerProduct(Operator):
