@@ -191,7 +191,7 @@ weights_options = in_order(
         "--weights",
         type=FILE,
         metavar="FILE",
-        help="The .caffemodel that the training starts from. Its sizes are used (needs numpy).",
+        help="The .caffemodel that the training starts from (needs numpy).",
     ),
     click.option(
         "--gpus", type=click.IntRange(1, 10_000), metavar="N", help="Number of GPUs, each with its own batch."

@@ -1,20 +1,24 @@
-"""Read the shapes and sizes of trained weights: a .caffemodel, in any generation of the format, or a .caffemodel.h5.
+"""Read the shapes, sizes or values of trained weights: a .caffemodel of any generation, or a .caffemodel.h5.
 
-A file is read once from start to end, in pieces, so that memory does not grow with it. Sources: NetParameter, LayerParameter,
-V1LayerParameter, V0LayerParameter and BlobProto in caffe.proto; net.cpp, Net::CopyTrainedLayersFromHDF5.
+A file is read from start to end, in pieces, so that memory grows only with the values that are wanted. Sources: NetParameter,
+LayerParameter, V1LayerParameter, V0LayerParameter and BlobProto in caffe.proto; net.cpp, Net::CopyTrainedLayersFromHDF5.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from functools import lru_cache
-from typing import IO, Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container
+from functools import cached_property, lru_cache
+from typing import IO, Any, Generic, TypeVar
 
 from ..net.trained_weights import TrainedBlob, TrainedWeights
 from ..proto.named_tuple import NamedTuple
 from ..source.errors import InputError
+from ..source.files import LFS_POINTER
 from ..source.opener import MAX_MESSAGE, Unreadable, open_regular
+from ..source.questions import question
 from .hdf5_file import BrokenHdf5, dataset_at, member, open_hdf5
 from .libraries import library
 
@@ -30,9 +34,15 @@ _V0_INSIDE = 1
 _LEGACY_SHAPE, _DATA, _SHAPE, _DOUBLE_DATA = (1, 2, 3, 4), 5, 7, 8
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 
+_Blob = TypeVar("_Blob")  # what is kept of a blob
+
 
 class WeightsError(InputError):
     """A file of weights cannot be used; says which, and why."""
+
+
+class BrokenWeights(WeightsError):
+    """A file is no .caffemodel, or damaged, so that Caffe stops when it loads it."""
 
 
 def read_weights(path: str) -> TrainedWeights:
@@ -41,6 +51,24 @@ def read_weights(path: str) -> TrainedWeights:
     for name in path.split(","):
         found.update(_read(name, *_state(name)).layers)
     return TrainedWeights(path, found)
+
+
+@question
+def read_shapes(path: str) -> TrainedWeights:
+    """Read the shapes of what `read_weights` reads, without its values: the sizes are NaN. Raises WeightsError."""
+    found: dict[str, tuple[TrainedBlob, ...]] = {}
+    for name in path.split(","):
+        found.update(_blobs(name, _Shapes))
+    return TrainedWeights(path, found)
+
+
+def read_values(path: str, layers: Container[str]) -> dict[str, tuple[Any, ...]]:
+    """Read the values of some layers' blobs, as flat arrays of 32-bit floats, from what `read_weights` reads. Raises WeightsError."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for name in path.split(","):
+        blobs = _blobs(name, _Values, layers.__contains__)
+        found.update((layer, values) for layer, values in blobs.items() if layer in layers)
+    return found
 
 
 def _state(path: str) -> tuple[int, int]:
@@ -54,51 +82,110 @@ def _state(path: str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=8)  # each check of a run asks
-def _read(path: str, size: int, _changed: int) -> TrainedWeights:
+def _read(path: str, _size: int, _changed: int) -> TrainedWeights:
+    layers = _blobs(path, _Sums)
+    if not any(layers.values()):
+        raise WeightsError(f"{path}: not a .caffemodel: it has no weights")
+    return TrainedWeights(path, layers)
+
+
+def _blobs(
+    path: str, gather: Callable[[], _Gathered[_Blob]], is_wanted: Callable[[str], bool] = lambda name: True
+) -> dict[str, tuple[_Blob, ...]]:
+    """Return what is gathered of the blobs of each layer, by name; nothing of a layer that is not wanted."""
     try:
         with open_regular(path) as file:
-            if file.read(len(_HDF5)) == _HDF5:
-                return TrainedWeights(path, _read_hdf5(path))
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(len(LFS_POINTER))
+            if start.startswith(_HDF5):
+                return _read_hdf5(path, gather, is_wanted)
+            if start == LFS_POINTER:
+                raise WeightsError(f"{path}: a Git LFS pointer, not the file itself (`git lfs pull` fetches it)")
             if size > MAX_MESSAGE:
                 raise WeightsError(f"{path}: larger than 2 GB, the most that Caffe can read")
             file.seek(0)
-            layers = _Reader(file, size).net()
+            return _Reader(file, size, gather, is_wanted).net()
     except Unreadable as error:
         raise WeightsError(str(error)) from None
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}") from None
     except _Broken as error:
-        raise WeightsError(f"{path}: not a readable .caffemodel: {error}") from None
-    if not any(layers.values()):
-        raise WeightsError(f"{path}: not a .caffemodel: it has no weights")
-    return TrainedWeights(path, layers)
+        raise BrokenWeights(f"{path}: not a readable .caffemodel: {error}") from None
 
 
 class _Broken(Exception):
     """The bytes are no message of the wire format; says where."""
 
 
-class _Sums:
-    """Sums over the elements of a blob."""
+class _Gathered(ABC, Generic[_Blob]):
+    """What is gathered of a blob from its elements, which come in pieces, or are only counted if it does not `read` them."""
+
+    reads = True
 
     def __init__(self) -> None:
-        self.numpy = library("numpy", "reading weights")
         self.count = 0
-        self.plain = self.absolute = self.squares = 0.0
+
+    @cached_property
+    def numpy(self) -> Any:
+        """The library, which is needed for values only."""
+        return library("numpy", "reading weights")
 
     def add(self, values: Any) -> None:
         """Add an array of numbers."""
         self.count += values.size
         with self.numpy.errstate(all="ignore"):  # NaN and infinity stay what they are
-            values = values.astype(self.numpy.float64, copy=False)
-            self.plain += float(values.sum())
-            self.absolute += float(self.numpy.abs(values).sum())
-            self.squares += float(self.numpy.square(values).sum())
+            self._take(values)
+
+    def _take(self, values: Any) -> None:
+        """Take what was added."""
+
+    @abstractmethod
+    def blob(self, shape: tuple[int, ...], *, is_legacy: bool = False) -> _Blob:
+        """Return what was gathered of a blob of a shape."""
+
+
+class _Shapes(_Gathered[TrainedBlob]):
+    """Only how many elements there are."""
+
+    reads = False
+
+    def blob(self, shape: tuple[int, ...], *, is_legacy: bool = False) -> TrainedBlob:
+        """Return the blob of a shape."""
+        return TrainedBlob(shape, math.nan, math.nan, math.nan, is_legacy)
+
+
+class _Sums(_Gathered[TrainedBlob]):
+    """Sums over the elements of a blob."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = self.absolute = self.squares = 0.0
+
+    def _take(self, values: Any) -> None:
+        values = values.astype(self.numpy.float64, copy=False)
+        self.plain += float(values.sum())
+        self.absolute += float(self.numpy.abs(values).sum())
+        self.squares += float(self.numpy.square(values).sum())
 
     def blob(self, shape: tuple[int, ...], *, is_legacy: bool = False) -> TrainedBlob:
         """Return the blob of a shape."""
         count = max(1, self.count)
         return TrainedBlob(shape, self.plain / count, self.absolute / count, self.squares / count, is_legacy)
+
+
+class _Values(_Gathered[Any]):
+    """The elements of a blob."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[Any] = []
+
+    def _take(self, values: Any) -> None:
+        self.pieces.append(values.astype(self.numpy.float32))
+
+    def blob(self, shape: tuple[int, ...], *, is_legacy: bool = False) -> Any:
+        """Return them as a flat array."""
+        return self.numpy.concatenate(self.pieces) if self.pieces else self.numpy.empty(0, self.numpy.float32)
 
 
 class _Field(NamedTuple):
@@ -109,18 +196,22 @@ class _Field(NamedTuple):
     value: int
 
 
-class _Reader:
+class _Reader(Generic[_Blob]):
     """Reads a NetParameter from a file whose size is known."""
 
-    def __init__(self, file: IO[bytes], size: int) -> None:
+    def __init__(
+        self, file: IO[bytes], size: int, gather: Callable[[], _Gathered[_Blob]], is_wanted: Callable[[str], bool]
+    ) -> None:
         self._file = file
         self._size = size
+        self._gather = gather
+        self._is_wanted = is_wanted
         self._at = 0
         self._fields = 0
 
-    def net(self) -> dict[str, tuple[TrainedBlob, ...]]:
+    def net(self) -> dict[str, tuple[_Blob, ...]]:
         """Return the blobs of each layer, by name. Raises _Broken."""
-        layers: dict[str, tuple[TrainedBlob, ...]] = {}
+        layers: dict[str, tuple[_Blob, ...]] = {}
         while self._at < self._size:
             field = self._field(self._size)
             if field.wire == _DELIMITED and field.number in _LAYERS:
@@ -133,17 +224,20 @@ class _Reader:
                 self._skip(field)
         return layers
 
-    def _layer(self, end: int, form: str) -> tuple[str, list[TrainedBlob]]:
+    def _layer(self, end: int, form: str) -> tuple[str, list[_Blob]]:
         """Return the name and blobs of a layer that ends at a place."""
         name = ""
-        blobs: list[TrainedBlob] = []
+        blobs: list[_Blob] = []
         number_of_name, number_of_blobs = _NAME_AND_BLOBS[form]
         while self._at < end:
             field = self._field(end)
             if field.wire == _DELIMITED and field.number == number_of_name:
                 name = self._bytes(field.value, _MAX_NAME).decode("utf-8", "surrogateescape")
             elif field.wire == _DELIMITED and field.number == number_of_blobs and len(blobs) < _MAX_BLOBS:
-                blobs.append(self._blob(field.value))
+                if name and not self._is_wanted(name):
+                    self._skip(field)
+                else:
+                    blobs.append(self._blob(field.value))
             elif field.wire == _DELIMITED and form == "v1" and field.number == _V0_INSIDE:
                 name, inside = self._layer(field.value, "v0")
                 blobs += inside
@@ -151,11 +245,10 @@ class _Reader:
                 self._skip(field)
         return name, blobs
 
-    def _blob(self, end: int) -> TrainedBlob:
-        sums = _Sums()
+    def _blob(self, end: int) -> _Blob:
+        gathered = self._gather()
         legacy = dict.fromkeys(_LEGACY_SHAPE, 0)
         shape: list[int] | None = None
-        numpy = sums.numpy
         while self._at < end:
             field = self._field(end)
             if field.number in legacy and field.wire == _VARINT:
@@ -163,19 +256,19 @@ class _Reader:
             elif field.number == _SHAPE and field.wire == _DELIMITED:
                 shape = self._shape(field.value)
             elif field.number == _DATA and field.wire == _DELIMITED:
-                self._values(field.value, numpy.dtype("<f4"), sums)
+                self._values(field.value, 4, gathered)
             elif field.number == _DOUBLE_DATA and field.wire == _DELIMITED:
-                self._values(field.value, numpy.dtype("<f8"), sums)
+                self._values(field.value, 8, gathered)
             elif (field.number, field.wire) in ((_DATA, _FIXED32), (_DOUBLE_DATA, _FIXED64)):
-                kind = "<f4" if field.wire == _FIXED32 else "<f8"
-                sums.add(numpy.frombuffer(field.value.to_bytes(4 if field.wire == _FIXED32 else 8, "little"), kind))
+                size = 4 if field.wire == _FIXED32 else 8
+                self._add(field.value.to_bytes(size, "little"), size, gathered)
             else:
                 self._skip(field)
         is_legacy = any(legacy.values())
         dims = tuple(legacy.values()) if is_legacy else tuple(shape or ())
-        if sums.count != math.prod(dims):  # Caffe stops (blob.cpp, Blob::FromProto)
-            raise _Broken(f"a blob of {' x '.join(map(str, dims)) or 'one value'} has {sums.count} values")
-        return sums.blob(dims, is_legacy=is_legacy)
+        if gathered.count != math.prod(dims):  # Caffe stops (blob.cpp, Blob::FromProto)
+            raise _Broken(f"a blob of {' x '.join(map(str, dims)) or 'one value'} has {gathered.count} values")
+        return gathered.blob(dims, is_legacy=is_legacy)
 
     def _shape(self, end: int) -> list[int]:
         dims: list[int] = []
@@ -192,11 +285,21 @@ class _Reader:
                 raise _Broken(f"a blob has more than {_MAX_AXES} axes")
         return dims
 
-    def _values(self, end: int, dtype: Any, sums: _Sums) -> None:
-        if (end - self._at) % dtype.itemsize:
+    def _values(self, end: int, size: int, gathered: _Gathered[_Blob]) -> None:
+        """Read numbers of so many bytes up to a place."""
+        if (end - self._at) % size:
             raise _Broken(f"the data at byte {self._at} are no whole numbers")
+        if not gathered.reads:
+            gathered.count += (end - self._at) // size
+            self._go_to(end)
         while self._at < end:
-            sums.add(sums.numpy.frombuffer(self._bytes(min(end, self._at + _PIECE * dtype.itemsize)), dtype))
+            self._add(self._bytes(min(end, self._at + _PIECE * size)), size, gathered)
+
+    def _add(self, content: bytes, size: int, gathered: _Gathered[_Blob]) -> None:
+        if gathered.reads:
+            gathered.add(gathered.numpy.frombuffer(content, f"<f{size}"))
+        else:
+            gathered.count += len(content) // size
 
     def _field(self, end: int) -> _Field:
         """Read a key, and the value or the length after it."""
@@ -242,13 +345,18 @@ class _Reader:
     def _skip(self, field: _Field) -> None:
         """Go past the value of a field that is not needed."""
         if field.wire == _DELIMITED:
-            self._file.seek(field.value)
-            self._at = field.value
+            self._go_to(field.value)
+
+    def _go_to(self, place: int) -> None:
+        self._file.seek(place)
+        self._at = place
 
 
-def _read_hdf5(path: str) -> dict[str, tuple[TrainedBlob, ...]]:
+def _read_hdf5(
+    path: str, gather: Callable[[], _Gathered[_Blob]], is_wanted: Callable[[str], bool]
+) -> dict[str, tuple[_Blob, ...]]:
     """Read the weights of a .caffemodel.h5: datasets /data/LAYER/0, /data/LAYER/1, …"""
-    layers: dict[str, tuple[TrainedBlob, ...]] = {}
+    layers: dict[str, tuple[_Blob, ...]] = {}
     try:
         with open_hdf5(path, "reading weights in HDF5") as file:
             data = member(file, "data")
@@ -256,26 +364,23 @@ def _read_hdf5(path: str) -> dict[str, tuple[TrainedBlob, ...]]:
                 raise WeightsError(f"{path}: not a .caffemodel.h5: it has no group 'data'")
             for name in list(data)[:_MAX_LAYERS]:
                 layer = member(data, name)
-                blobs: list[TrainedBlob] = []
-                while hasattr(layer, "keys") and len(blobs) < _MAX_BLOBS:
+                blobs: list[_Blob] = []
+                while hasattr(layer, "keys") and len(blobs) < _MAX_BLOBS and is_wanted(name):
                     dataset = dataset_at(layer, str(len(blobs)))
                     if dataset is None:
                         break
-                    blobs.append(_dataset(path, name, dataset))
+                    blobs.append(_dataset(path, name, dataset, gather()))
                 layers[name] = tuple(blobs)
     except BrokenHdf5 as error:
         raise WeightsError(f"{path}: weights cannot be read: {error}") from None
-    if not any(layers.values()):
-        raise WeightsError(f"{path}: not a .caffemodel.h5: it has no weights")
     return layers
 
 
-def _dataset(path: str, layer: str, dataset: Any) -> TrainedBlob:
-    sums = _Sums()
+def _dataset(path: str, layer: str, dataset: Any, gathered: _Gathered[_Blob]) -> _Blob:
     if dataset.dtype.kind not in "fiu":
         raise WeightsError(f"{path}: the weights of layer '{layer}' cannot be read")
     shape = tuple(map(int, dataset.shape))
     rows = max(1, _PIECE * max(1, shape[0]) // max(1, dataset.size)) if shape else 1
-    for start in range(0, shape[0], rows) if shape else ():
-        sums.add(dataset[start : start + rows].reshape(-1))
-    return sums.blob(shape)
+    for start in range(0, shape[0], rows) if shape and gathered.reads else ():
+        gathered.add(dataset[start : start + rows].reshape(-1))
+    return gathered.blob(shape)

@@ -35,10 +35,11 @@ def simulation_of(settings: Settings, folder: str | None, told: Callable[[], Non
         train = job.train
         origin = job.origin
         net = None if train is None else (train.file.source, train.file.bound.dialect, train.net.built_with.facts)
-        key = digest_of((job.solver.file.source, net, effort, rest, origin._replace(trained=None)))
-        # Weights of the user's may change without another name.
-        kept = folder if folder is not None and origin.trained is None and is_trusted(folder) else None
-        found = _KNOWN.get(key) if origin.trained is None else None
+        # Weights of the user's may change without another name: the sums over each of their blobs tell.
+        trained = None if origin.trained is None else tuple(origin.trained.layers.items())
+        key = digest_of((job.solver.file.source, net, effort, rest, origin._replace(trained=None), trained))
+        kept = folder if folder is not None and is_trusted(folder) else None
+        found = _KNOWN.get(key)
         if found is None and kept is not None:
             found = _read(os.path.join(kept, f"{key}.results"), key)
         if found is None:

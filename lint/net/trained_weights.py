@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..proto.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ..moments.graph import Layer, Param
     from .net import Net
@@ -17,7 +17,7 @@ _LEGACY_AXES = 4  # of a blob written as num, channels, height and width
 
 
 class TrainedBlob(NamedTuple):
-    """A blob of a file: its shape, and the mean, mean absolute value and mean square of its elements.
+    """A blob of a file: its shape, and the mean, mean absolute value and mean square of its elements, NaN if they were not read.
 
     `is_legacy` says whether its shape is written as num, channels, height and width, with 1 for axes that it does not have.
     """
@@ -41,28 +41,39 @@ def copied(net: Net, weights: TrainedWeights) -> dict[Param, TrainedBlob]:
 
     Source: net.cpp, Net::CopyTrainedLayersFrom. Where `refusal` says that Caffe stops, nothing is returned for that layer.
     """
-    found: dict[Param, TrainedBlob] = {}
+    return {param: weights.layers[name][index] for param, (name, index) in copied_from(net, weights).items()}
+
+
+def copied_from(net: Net, weights: TrainedWeights) -> dict[Param, tuple[str, int]]:
+    """Return the layer, and the index among its blobs, of what Caffe copies into each parameter, as `copied`."""
+    found: dict[Param, tuple[str, int]] = {}
     for layer in _layers(net):
         blobs = weights.layers.get(layer.name, ())
         if len(blobs) == len(layer.params) and all(map(_fits, layer.params, blobs)):
-            found.update((param.owner, blob) for param, blob in zip(layer.params, blobs, strict=True))
+            found.update((param.owner, (layer.name, param.index)) for param in layer.params)
     return found
 
 
 def refusal(net: Net, weights: TrainedWeights) -> str:
     """Return why Caffe would stop when it copies weights into a net, empty if it would not."""
+    return next((reason for _, reason in misfits(net, weights)), "")
+
+
+def misfits(net: Net, weights: TrainedWeights) -> Iterator[tuple[Layer, str]]:
+    """Yield the layers at which Caffe would stop when it copies weights into a net, each with the reason as a clause."""
     for layer in _layers(net):
         blobs = weights.layers.get(layer.name)
         if blobs is None or layer.traits.has_open_params(layer):
             continue
         there = f"layer '{layer.name}' of {weights.path}"
         if len(blobs) != len(layer.params):
-            return f"{there} has {len(blobs)} blobs, but that of the net {len(layer.params)}"
+            yield layer, f"{there} has {len(blobs)} blobs, but that of the net {len(layer.params)}"
+            continue
         for param, blob in zip(layer.params, blobs, strict=True):
             if not _fits(param, blob):
                 shapes = " x ".join(map(str, blob.shape)), " x ".join(map(str, param.shape or ()))
-                return f"the {param.role} of {there} is {shapes[0]}, but that of the net {shapes[1]}"
-    return ""
+                yield layer, f"the {param.role} of {there} is {shapes[0]}, but that of the net {shapes[1]}"
+                break
 
 
 def not_finite(net: Net, weights: TrainedWeights) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
-from ..source.files import shown
+from ..source.files import folder_with, shown
 from .published_nets import starting_point
 from .trained_weights import TrainedWeights, not_finite, refusal
 from .zero_weights import blocking_weights, frozen_zero_weights, starts_from_scratch, upsamples, weights_of
@@ -28,14 +29,15 @@ class WeightsOrigin(NamedTuple):
 
     `evidence` is what that was taken from, as in "weights are loaded (train.sh:12)"; empty if it is only that nothing speaks
     against fillers. `is_stated` says whether somebody wrote it, in an option, the solver or a script; otherwise it was
-    inferred from the net. `trained` are the loaded weights, if the user gave their file. `gpus` is the number of GPUs, each of
-    which reads a batch of its own, with its `gpus_evidence`.
+    inferred from the net. `trained` are the loaded weights, if the user gave their file; `named` is the file that the solver or the
+    script names, if it is there. `gpus` is the number of GPUs, each of which reads a batch of its own, with its `gpus_evidence`.
     """
 
     kind: str
     evidence: str = ""
     is_stated: bool = False
     trained: TrainedWeights | None = None
+    named: str = ""
     gpus: int = 1
     gpus_evidence: str = ""
 
@@ -53,13 +55,15 @@ class WeightsOrigin(NamedTuple):
 class StatedOrigin(NamedTuple):
     """What the user said of initial weights, by an option or in the configuration.
 
-    `weights` is the file of the weights, or several separated by commas; `read` reads them, and raises InputError.
+    `weights` is the file of the weights, or several separated by commas; `read` reads such files, and `read_shapes` only their
+    shapes. Both raise InputError.
     """
 
     from_scratch: bool = False
     weights: str | None = None
     gpus: int | None = None
     read: Callable[[str], TrainedWeights] | None = None
+    read_shapes: Callable[[str], TrainedWeights] | None = None
 
 
 def origin_of(solver: SourceFile, net: Net | None, stated: StatedOrigin) -> WeightsOrigin:
@@ -104,10 +108,14 @@ def _of_user(stated: StatedOrigin, net: Net | None) -> WeightsOrigin | None:
 
 def _of_solver(solver: SourceFile) -> WeightsOrigin | None:
     """Return what `weights:` of a solver says (solver.cpp, Solver::InitTrainNet)."""
-    if not any(solver.message.get("weights") or ()):
+    written = tuple(filter(None, solver.message.get("weights") or ()))
+    if not written:
         return None
     line = solver.tree.line_of(solver.message.span("weights")[0])
-    return WeightsOrigin(LOADED, f"weights are loaded ({solver.path}:{line})", is_stated=True)
+    files = tuple(file for each in written for file in each.split(","))
+    folder = folder_with(files, solver.path, ())
+    named = ",".join(shown(os.path.join(folder, each)) for each in files) if folder is not None else ""
+    return WeightsOrigin(LOADED, f"weights are loaded ({solver.path}:{line})", is_stated=True, named=named)
 
 
 def _of_scripts(runs: Sequence[TrainingRun]) -> WeightsOrigin | None:
@@ -127,7 +135,7 @@ def _of_scripts(runs: Sequence[TrainingRun]) -> WeightsOrigin | None:
             is_stated=True,
         )
     if loading is not None:
-        return WeightsOrigin(LOADED, f"weights are loaded ({_place(loading)})", is_stated=True)
+        return WeightsOrigin(LOADED, f"weights are loaded ({_place(loading)})", is_stated=True, named=loading.weights)
     if perhaps is not None:
         return WeightsOrigin(UNKNOWN, f"initial weights are unknown ({_place(perhaps)} may load weights)", is_stated=True)
     assert without is not None

@@ -26,6 +26,7 @@ from ..moments.layer_type import is_in
 from ..moments.signal_model import Gradient, SignalModel, Step, positions_of, size_of
 from ..moments.statistics import GAUSSIAN_MEAN_ABS, Diffs, Values, constant, root
 from ..net.build import changed
+from ..net.trained_weights import refusal
 from ..proto.message import with_values
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.features import signal_of
@@ -54,9 +55,9 @@ _NEGLIGIBLE = 0.01  # a part of the norm of all gradients
 
 class Cut(NamedTuple):
     """A net as it is simulated. `gains` are the factors of weights, and `whole` has the shapes in the whole net by which fillers
-    compute how large they are; both by the parameters of `net`. `losses` are factors of the weights of losses, by the index of
-    their layer; `matrices` are infogain matrices that were read from files. Of the passes of an iteration (iter_size) so many are
-    run, and stand for all; None: all. `said` names what was cut.
+    compute how large they are; both by the parameters of `net`, as the values `loaded` from a file. `losses` are factors of the
+    weights of losses, by the index of their layer; `matrices` are infogain matrices that were read from files. Of the passes of an
+    iteration (iter_size) so many are run, and stand for all; None: all. `said` names what was cut.
     """
 
     net: Net
@@ -64,6 +65,7 @@ class Cut(NamedTuple):
     whole: Mapping[Param, tuple[int, ...]] = MappingProxyType({})
     losses: Mapping[int, float] = MappingProxyType({})
     matrices: Mapping[int, Array] = MappingProxyType({})
+    loaded: Mapping[Param, Array] = MappingProxyType({})
     passes: int | None = None
     said: tuple[str, ...] = ()
 
@@ -114,13 +116,14 @@ class FirstIteration(NamedTuple):
 
 
 def first_iteration(training: Training) -> FirstIteration | None:
-    """What a cut net must agree with; None if layers that gradients pass have no signal model."""
+    """What a cut net must agree with; None if layers that gradients pass have no signal model, or use statistics of a file."""
     if not training.basis.unmodelled:
         signal = signal_of(training)
         return FirstIteration(signal.forward, signal.back)
-    if any(layer.runs_backward and not layer.traits.is_loss for layer in training.basis.unmodelled):
+    without = [layer for layer in training.basis.unmodelled if not layer.traits.is_loss]
+    if any(layer.runs_backward or layer.traits.stores_statistics for layer in without):
         return None
-    forward = Pass(_with_unknown_losses(training, training.prepared), initial_weights(training.net))
+    forward = Pass(_with_unknown_losses(training, training.prepared), initial_weights(training.net, training.trained))
     return FirstIteration(forward, Back(forward))
 
 
@@ -147,8 +150,10 @@ def _with_unknown_losses(training: Training, prepared: PreparedNet) -> PreparedN
 def agreeing(training: Training, first: FirstIteration, cut: Cut) -> Cut | None:
     """A cut net if its static signal is that of the whole one, as far as a verdict depends on it; otherwise None.
 
-    Its losses that add up positions, of which it has fewer, get larger weights.
+    Its losses that add up positions, of which it has fewer, get larger weights. Loaded weights must fit it.
     """
+    if training.trained is not None and refusal(cut.net, training.trained):
+        return None
     if not all(_is_same_to(layer, cut.net) for layer in training.basis.unmodelled if layer.traits.is_loss):
         return None
     prepared = _with_unknown_losses(training, prepare(cut.net, training.context, training.prepared.batches))
@@ -172,7 +177,7 @@ def _weighted(training: Training, first: FirstIteration, cut: Cut, prepared: Pre
 
 def _weights(training: Training, cut: Cut) -> dict[Param, Weights]:
     """The weights of a cut net before the first iteration."""
-    whole = initial_weights(training.net)
+    whole = initial_weights(training.net, training.trained)
     return {
         param: whole[_same(param, training.net)].scaled(cut.gains.get(param, 1.0)) for param in initial_weights(cut.net)
     }

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 def initial_weights(
-    net: Net, draw: Generator, whole: Mapping[Param, tuple[int, ...]] = MappingProxyType({})
+    net: Net,
+    draw: Generator,
+    whole: Mapping[Param, tuple[int, ...]] = MappingProxyType({}),
+    loaded: Mapping[Param, Array] = MappingProxyType({}),
 ) -> dict[Param, Array]:
     """The values of each parameter of a net that is not shared with an earlier one. Raises CannotSimulate.
 
-    `whole` has the shapes of parameters before cuts, by which fillers compute how large they are.
+    `whole` has the shapes of parameters before cuts, by which fillers compute how large they are; `loaded` the values of those
+    that are read from a file.
     """
     found: dict[Param, Array] = {}
     for param in net.params():
@@ -32,7 +36,9 @@ def initial_weights(
         if param.count is None or param.shape is None:
             raise CannotSimulate(f"the shape of a parameter of '{param.layer.name}' is unknown")
         shape = tuple(size or 0 for size in param.shape)
-        if param.filler is None:
+        if param in loaded:
+            found[param] = loaded[param].reshape(shape)
+        elif param.filler is None:
             found[param] = np.full(shape, param.constant, np.float32)
         else:
             found[param] = filled(param.filler, shape, draw, whole.get(param, shape))

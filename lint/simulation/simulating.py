@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..data.caffemodel import WeightsError, read_values
 from ..layers.models.data_models import KNOWN
 from ..moments.layer_type import DETECTION
 from ..moments.signal_model import positions_of
 from ..net.costs import multiply_adds
 from ..net.rounding import two_digits
+from ..net.trained_weights import copied_from
 from ..net.weights_origin import LOADED
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, OVER_BUDGET, UNKNOWN, CannotTell, obstacle
@@ -20,7 +22,7 @@ from ..stability.signal.features import signal_of
 from ..stability.signal.training import Training, training_of
 from ..stability.verdict.simulated import DEPENDS
 from ..stability.verdict.verdict import EVEN, RISKY, verdict_of, word_for
-from .arrays import Generator, np
+from .arrays import Array, Generator, np
 from .cutting import PARTS, Cut, FirstIteration, agreeing, first_iteration, smaller
 from .made_up_data import MadeUpData
 from .operator import CannotSimulate
@@ -30,8 +32,10 @@ from .tape import is_fed, left_out
 from .training_run import PROBES, Batches, Course, run
 
 if TYPE_CHECKING:
+    from ..moments.graph import Param
     from ..net.job import Job
     from ..net.net import Net
+    from ..net.trained_weights import TrainedWeights
 
 # Multiply-adds that one core does in a second, by which seconds become a number that is the same on every machine.
 SPEED = 10_000_000_000
@@ -231,7 +235,7 @@ def _simulated(job: Job, plan: Plan, runs: Sequence[Sized], progress: Callable[[
     def course(sized: Sized, seed: int) -> Course:
         of_data, of_run = _generators(job, plan.content, seed)
         batches = _batches(sized, plan, of_data)
-        return run(_with_matrices(sized, plan), solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
+        return run(_with_files(sized, plan), solver, batches, of_run, steps, count, high=plan.high, watch=plan.watch)
 
     others_alone = [judged([course(each, plan.first_seed)], solver["max_iter"]) for each in runs[1:]]
     others = list(map(_weighed, runs[1:], others_alone))
@@ -306,14 +310,33 @@ def _is_sure(probability: float, within: float) -> bool:
     return min(probability, 1 - probability) <= within
 
 
-def _with_matrices(sized: Sized, plan: Plan) -> Cut:
-    """What is simulated, with the infogain matrices in files; with made-up data diagonal ones, of class weights that are assumed."""
+def _with_files(sized: Sized, plan: Plan) -> Cut:
+    """What is simulated, with loaded weights, and with the infogain matrices in files; with made-up data diagonal ones, of class
+    weights that are assumed.
+    """
+    cut, training = sized.cut, sized.training
+    if training.trained is not None:
+        cut = cut._replace(loaded=_loaded(cut.net, training.trained))
     if plan.data == REAL:
-        read = {layer.index: matrix_of(layer, plan.base) for layer in sized.training.basis.matrices}
-        return sized.cut._replace(matrices=read)
-    weight = sized.training.context.assumed.class_weight
-    losses = {layer.index: weight * sized.cut.losses.get(layer.index, 1.0) for layer in sized.training.basis.matrices}
-    return sized.cut._replace(losses={**sized.cut.losses, **losses}) if losses else sized.cut
+        return cut._replace(matrices={layer.index: matrix_of(layer, plan.base) for layer in training.basis.matrices})
+    weight = training.context.assumed.class_weight
+    losses = {layer.index: weight * cut.losses.get(layer.index, 1.0) for layer in training.basis.matrices}
+    return cut._replace(losses={**cut.losses, **losses}) if losses else cut
+
+
+def _loaded(net: Net, trained: TrainedWeights) -> dict[Param, Array]:
+    """The values that Caffe copies from a file into the parameters of a net. Raises CannotSimulate."""
+    places = copied_from(net, trained)
+    try:
+        values = read_values(trained.path, {layer for layer, _ in places.values()})
+        found = {param: values[layer][index] for param, (layer, index) in places.items()}
+    except WeightsError as error:
+        raise CannotSimulate(str(error)) from None
+    except LookupError:
+        raise CannotSimulate(f"{trained.path} has changed while it was read") from None
+    if any(values.size != param.count for param, values in found.items()):
+        raise CannotSimulate(f"{trained.path} has changed while it was read")
+    return found
 
 
 def _batches(sized: Sized, plan: Plan, draw: Generator) -> Batches:

@@ -103,7 +103,7 @@ def run(
     With `watch`, each pass has what debug_info prints. Raises CannotSimulate.
     """
     with np.errstate(all="ignore"):
-        weights = initial_weights(cut.net, draw, cut.whole)
+        weights = initial_weights(cut.net, draw, cut.whole, cut.loaded)
         tape = Tape(cut.net, weights, draw, gains=cut.gains, losses=cut.losses, matrices=cut.matrices)
         updater = Updater(solver, weights, cut.gains)
         probes = [batches() for _ in range(PROBES)]

@@ -27,7 +27,8 @@ class TrainingRun(NamedTuple):
 
     `solver` is the path as written, with `UNKNOWN` for what is known only when the script runs, and `folder` where the script
     changed to before. `loads` says whether it starts from trained weights, None if the script decides when it runs; `resumes`
-    whether it goes on from a snapshot. `gpus` is 0 if the script does not say how many, or `ALL_GPUS`.
+    whether it goes on from a snapshot. `gpus` is 0 if the script does not say how many, or `ALL_GPUS`. `weights` are the files of
+    trained weights, as written, separated by commas.
     """
 
     script: str
@@ -37,6 +38,7 @@ class TrainingRun(NamedTuple):
     loads: bool | None
     resumes: bool = False
     gpus: int = 0
+    weights: str = ""
 
 
 def runs_of_commands(script: str, found: Iterable[Command]) -> Iterator[TrainingRun]:
@@ -65,7 +67,9 @@ def _run_of_command(script: str, command: Command) -> TrainingRun | None:
     old = _OLD_TOOL.fullmatch(_basename(words[0]))
     if old is not None and len(words) > 1 and not words[1].startswith("-"):
         given = len(words) > 2  # weights, or for train_net a snapshot
-        return TrainingRun(script, command.line, command.folder, words[1], given, given and old[1] == "train_net")
+        resumes = given and old[1] == "train_net"
+        weights = words[2] if given and not resumes else ""
+        return TrainingRun(script, command.line, command.folder, words[1], given, resumes, weights=weights)
     options: dict[str, str] = {}
     others = []
     left = iter(words)
@@ -89,7 +93,7 @@ def _run_of_command(script: str, command: Command) -> TrainingRun | None:
     if not loads and _has_unknown_option(others[others.index("train") :]):
         loads = None
     gpus = _number_of_gpus(options.get("gpu", "")) if is_caffe else 0
-    return TrainingRun(script, command.line, command.folder, solver, loads, bool(snapshot) and not weights, gpus)
+    return TrainingRun(script, command.line, command.folder, solver, loads, bool(snapshot) and not weights, gpus, weights)
 
 
 def _has_unknown_option(words: list[str]) -> bool:

@@ -40,7 +40,7 @@ _OPENS_AS_NET = (
 _CONTROLS = bytes([*range(9), *range(14, 32)])
 _LETTERS = bytes([*range(9, 14), *range(32, 127)])
 _BEYOND_ASCII = bytes(range(128, 256))
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MARKUP = rb"(?i)(?:\xef\xbb\xbf)?\s*<(\?xml|!doctype|html|head|body|!--)"
 # What a web server says that has no such file, alone in a file: `404: Not Found`. No field begins with a number.
 _LONGEST_REFUSAL = 200
@@ -205,7 +205,7 @@ def refuse_others(path: str, source: bytes) -> None:
         raise NotPrototxt(path, "UTF-16", advice)
     if head.count(b"\0") > 1 or len(head) - len(head.translate(None, _CONTROLS)) > len(head) // 20 + 1:
         raise NotPrototxt(path, "a binary file", "not a prototxt in text format")
-    if head.startswith(_LFS_POINTER):
+    if head.startswith(LFS_POINTER):
         raise NotPrototxt(path, GIT_LFS_POINTER, "not the file itself (`git lfs pull` fetches it)")
     if b"<" in head and (found := re.match(_MARKUP, head)) is not None:
         what = "XML" if found[1].lower() == b"?xml" else "an HTML page"

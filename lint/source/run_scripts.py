@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
+from .files import shown
 from .questions import question
 from .repository_files import read_found, repository_files, search_root
 from .script_values import SCRIPT_FOLDER, UNKNOWN, joined
@@ -44,7 +45,9 @@ class _Runs(NamedTuple):
 
 
 class RunsOfSolver(NamedTuple):
-    """The trainings of a solver that scripts start; `is_whole` is False if there are too many scripts to read."""
+    """The trainings of a solver that scripts start, with the weights that are there; `is_whole` is False if there are too many
+    scripts to read.
+    """
 
     runs: list[TrainingRun]
     is_whole: bool
@@ -56,7 +59,8 @@ def runs_of_solver(path: str) -> RunsOfSolver:
     folder, name = os.path.split(os.path.abspath(path))
     solver = os.path.join(os.path.realpath(folder), name)
     runs = _runs_of_repository(os.path.realpath(search_root(solver)))
-    return RunsOfSolver([run for run in runs.by_name.get(name, ()) if _trains(run, solver, runs)], runs.is_whole)
+    found = [run for run in runs.by_name.get(name, ()) if _trains(run, solver, runs)]
+    return RunsOfSolver([run._replace(weights=_weights(run, runs.root)) for run in found], runs.is_whole)
 
 
 @cache
@@ -90,6 +94,22 @@ def _trains(run: TrainingRun, solver: str, runs: _Runs) -> bool:
     if run not in runs.targets:
         runs.targets[run] = _target(written, folder, runs.root, same_name)
     return runs.targets[run] == solver
+
+
+def _weights(run: TrainingRun, root: str) -> str:
+    """Return the files of weights that a training names, separated by commas; empty if they are not all there."""
+    folder = os.path.dirname(os.path.abspath(run.script))
+    found = []
+    for each in run.weights.replace("\\", "/").split(",") if run.weights else ():
+        written = joined(run.folder, each)
+        if SCRIPT_FOLDER in written:
+            written = folder + "/" + written.rpartition(SCRIPT_FOLDER)[2]
+        candidates = (os.path.join(base, written) for base in (folder, root, *_between(folder, root)))
+        path = next(filter(os.path.isfile, candidates), None)
+        if path is None:
+            return ""
+        found.append(shown(path))
+    return ",".join(found)
 
 
 def _target(written: str, folder: str, root: str, files: set[str]) -> str | None:

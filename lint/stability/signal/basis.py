@@ -25,7 +25,7 @@ from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
 from ...solver.solver_types import LAYER_WISE_RATES
 from ...source.wording import counted
-from .passes import unmodelled_layers
+from .passes import needed_layers, unmodelled_layers
 
 if TYPE_CHECKING:
     from ...moments.graph import Blob, Layer, Loss, Param
@@ -125,9 +125,9 @@ def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: Mappin
     return Basis(
         data,
         ZERO if zero else KNOWN if origin.is_known else LOADED if origin.kind == LOADED else UNKNOWN,
-        tuple(unmodelled_layers(net)),
+        (*unmodelled_layers(net), *_with_loaded_statistics(net, origin)),
         tuple(layer for layer in net.layers if layer.runs_backward and _has_unknown_shape(layer)),
-        (*features_not_modelled(solver, net), *_loaded_statistics(net, origin)),
+        tuple(features_not_modelled(solver, net)),
         zero,
         tuple(layer for layer in net.layers if layer.runs_backward and scores_as_probabilities(layer) is not None),
         tuple(maximised_losses(net)),
@@ -196,12 +196,12 @@ def features_not_modelled(solver: Message, net: Net | None) -> Iterator[str]:
         yield "gradients are averaged over several nodes (multinode)"
 
 
-def _loaded_statistics(net: Net, origin: WeightsOrigin) -> Iterator[str]:
-    """Which layer normalises with the statistics of a file, of which only sizes are known."""
+def _with_loaded_statistics(net: Net, origin: WeightsOrigin) -> Iterator[Layer]:
+    """The layers that normalise with the statistics of a file, of which the signal knows only the sizes."""
     if origin.trained is not None:
-        for layer in net.layers:
+        for layer in needed_layers(net):
             if layer.traits.stores_statistics and uses_stored_statistics(layer):
-                yield f"'{layer.name}' normalises with the statistics of a file (use_global_stats)"
+                yield layer
 
 
 def without_model(layers: Sequence[Layer]) -> CannotTell:
@@ -213,6 +213,9 @@ def without_model(layers: Sequence[Layer]) -> CannotTell:
         return CannotTell("unmodelled layer", f"the type of '{layer.name}' is unknown", "pass your Caffe's caffe.proto with --proto")
     if _can_be_simulated(layer):  # then all of them can
         remedy = "run caffe-lint simulate, which computes it"
+        if layer.traits.stores_statistics:
+            reason = f"'{layer.name}' normalises with the statistics of a file (use_global_stats)"
+            return CannotTell("unmodelled layer", reason, remedy)
     elif layer.kind is not None and layer.kind.name not in TYPES:  # it is described, but with other shapes
         remedy = "watch the training with caffe-lint log"
     else:
@@ -227,7 +230,8 @@ def _can_be_simulated(layer: Layer) -> bool:
 def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
     """Why nothing can be computed on a basis; None if something can."""
     if basis.weights in (LOADED, UNKNOWN):
-        return CannotTell(f"{basis.weights} weights", origin.evidence or "initial weights are unknown", _STATE_WEIGHTS)
+        remedy = f"pass --weights {origin.named}" if origin.named else _STATE_WEIGHTS
+        return CannotTell(f"{basis.weights} weights", origin.evidence or "initial weights are unknown", remedy)
     if basis.unmodelled:
         return without_model(basis.unmodelled)
     if basis.of_scores:
