@@ -40,6 +40,7 @@ QUESTIONS = {
     "repository_protos": "source.repository_proto",
     "layer_sources": "source.repository_proto",
     "deploy_beside": "net.deploy",
+    "read_shapes": "data.caffemodel",
     "items_of_list": "rules.data.data_sources",
     "labels_near": "data.image_list",
     "is_folder_near": "rules.data.data_sources",

@@ -255,7 +255,7 @@ def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[
             input_shapes=settings.input_shapes,
             layers=settings.layers.values(),
             facts_for=facts_for,
-            weights=StatedOrigin(settings.from_scratch, settings.weights, settings.gpus, _read_weights),
+            weights=StatedOrigin(settings.from_scratch, settings.weights, settings.gpus, _read_weights, _read_shapes),
             level=level,
             stages=stages,
             simulate=_simulation(settings, files.results, files.simulated) if settings.simulate else None,
@@ -277,3 +277,9 @@ def _read_weights(path: str) -> TrainedWeights:
     from ..data.caffemodel import read_weights  # only if the user gave a file of weights
 
     return read_weights(path)
+
+
+def _read_shapes(path: str) -> TrainedWeights:
+    from ..data.caffemodel import read_shapes  # only if weights are loaded
+
+    return read_shapes(path)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..layers.custom import Description  # keeps what describes layer types out of the start
     from ..moments.layer_type import LayerType
     from .data_facts import DataFacts
+    from .trained_weights import TrainedWeights
 
 # Trains a job for some steps in the memory, and says what became of it; what it gives is `stability.verdict.simulated.Simulated`.
 Simulate = Callable[["Job", Any], Any]
@@ -128,6 +129,11 @@ class Job:
     def origin(self) -> WeightsOrigin:
         """Where the initial weights come from, and the number of GPUs. Computed when first asked for; see `origin_of`."""
         return origin_of(self.solver.file, self.train.net if self.train is not None else None, self._stated)
+
+    def loaded_shapes(self) -> TrainedWeights | None:
+        """The shapes of the weights that are loaded; None if none are, or their file is not known. Raises InputError."""
+        files = self._stated.weights or self.origin.named
+        return self._stated.read_shapes(files) if files and self._stated.read_shapes is not None else None
 
 
 def _are_together(one: NetReference, other: NetReference) -> bool:

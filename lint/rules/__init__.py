@@ -13,7 +13,7 @@ OF_FILES: dict[str, tuple[str, ...]] = {
     "refusals": ("refused_blobs", "layer_shapes", "refused_settings", "refused_params", "refused_nets"),
     "net": (
         "in_place", "counted_losses", "loss_inputs", "initial_weights", "layer_numbers", "names_and_phases",
-        "unused_parts", "nets_of_a_job", "train_test_inputs", "stored_statistics", "misspelled_stage", "batch_norm",
+        "unused_parts", "nets_of_a_job", "loaded_weights", "train_test_inputs", "stored_statistics", "misspelled_stage", "batch_norm",
         "class_numbers", "frozen_layers", "half_shared", "wasted", "empty_windows", "label_readers", "label_images",
     ),
     "data": ("data_layers", "data_sources", "listed_labels"),
