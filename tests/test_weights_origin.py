@@ -156,7 +156,7 @@ TRAIN = "caffe train --solver=solver.prototxt"
 
 def test_a_script_that_loads_weights(folder: Path) -> None:
     found = with_scripts(folder, train=f"#!/bin/sh\n{TRAIN} --weights=vgg.caffemodel -gpu 0,1\n")
-    assert found == WeightsOrigin("loaded", "weights are loaded (train.sh:2)", True, None, 2, "2 GPUs (train.sh:2)")
+    assert found == WeightsOrigin("loaded", "weights are loaded (train.sh:2)", True, gpus=2, gpus_evidence="2 GPUs (train.sh:2)")
     assert found.assumed == ["weights are loaded (train.sh:2)", "2 GPUs (train.sh:2)"]
 
 
