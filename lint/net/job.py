@@ -113,6 +113,12 @@ class Job:
         """The folder in which Caffe is run, as the solver's net paths show it; None if they do not."""
         return run_folder(self.references, self.solver.file.path, self.given)
 
+    @property
+    def is_guessed(self) -> bool:
+        """Whether its training net was found in another folder than the solver names, by nothing but the name of its file."""
+        path = self.train.file.path if self.train is not None else None
+        return any(reference.by_name_alone and reference.path == path for reference in self.references)
+
     def has_one_run_folder(self, first: NetInPhase, second: NetInPhase) -> bool:
         """Whether two of its nets are certainly those that one run of Caffe reads.
 

@@ -152,6 +152,9 @@ def net_found_elsewhere(job: Job) -> Iterator[Hit]:
     Reported as **advice**. There is no fix, because the right path depends on where `caffe` is run. Ignore it if the
     path is right on the machine that trains.
 
+    If only the name of the file matches, and it lies in another folder than the solver, another net may be meant: fixes that
+    change the training are unsafe then.
+
     ## Example
 
     The path in the good example is right if you run `caffe` in the folder above `models`.
