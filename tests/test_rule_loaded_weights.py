@@ -29,6 +29,7 @@ layer { name: "fc8" type: "InnerProduct" bottom: "fc7" top: "fc8"
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc8" bottom: "label" top: "loss" include { phase: TRAIN } }
 layer { name: "accuracy" type: "Accuracy" bottom: "fc8" bottom: "label" top: "accuracy" include { phase: TEST } }
 """
+TRAIN = "caffe train -solver tuned.prototxt"
 SOLVER = """\
 net: "net.prototxt"
 test_iter: 1
@@ -44,8 +45,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a solver and its net, in which a script trains from weights that are there."""
     (tmp_path / ".git").mkdir()
     (tmp_path / "net.prototxt").write_text(NET)
-    (tmp_path / "solver.prototxt").write_text(SOLVER)
-    (tmp_path / "train.sh").write_text("caffe train -solver solver.prototxt -weights start.caffemodel\n")
+    (tmp_path / "tuned.prototxt").write_text(SOLVER)
+    (tmp_path / "train.sh").write_text(f"{TRAIN} -weights start.caffemodel\n")
     model(tmp_path / "start.caffemodel", {"fc7": FC7, "fc8": FC8})
     monkeypatch.chdir(tmp_path)
     forget_runs()
@@ -55,7 +56,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def checked(*options: str) -> str:
     """What is said by the two rules of the solver, one finding a line."""
     forget_runs()
-    arguments = ["check", "solver.prototxt", "--select", "E223,N408", "--output-format", "concise", *options]
+    arguments = ["check", "tuned.prototxt", "--select", "E223,N408", "--output-format", "concise", *options]
     done = runner().invoke(cli, arguments, standalone_mode=False)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return str(done.stdout)
@@ -75,8 +76,8 @@ def test_a_layer_with_another_number_of_blobs(repository: Path) -> None:
 
 def test_the_place_that_loads_the_weights_is_named(repository: Path) -> None:
     assert "when it loads the weights (train.sh:1)." in checked("--output-format", "full")
-    (repository / "solver.prototxt").write_text(SOLVER + 'weights: "start.caffemodel"\n')
-    assert "when it loads the weights (solver.prototxt:7)." in checked("--output-format", "full")
+    (repository / "tuned.prototxt").write_text(SOLVER + 'weights: "start.caffemodel"\n')
+    assert "when it loads the weights (tuned.prototxt:7)." in checked("--output-format", "full")
     assert "when it loads the weights. Under" in checked("--output-format", "full", "--weights", "start.caffemodel")
 
 
@@ -86,7 +87,7 @@ def test_weights_that_fit_are_fine(repository: Path, how: str) -> None:
     if how != "script":
         (repository / "train.sh").unlink()
     if how == "solver":
-        (repository / "solver.prototxt").write_text(SOLVER + 'weights: "start.caffemodel"\n')
+        (repository / "tuned.prototxt").write_text(SOLVER + 'weights: "start.caffemodel"\n')
     assert "No findings" in checked(*(["--weights", "start.caffemodel"] if how == "option" else []))
 
 
@@ -121,7 +122,7 @@ def test_a_damaged_file_is_named_and_a_pointer_to_one_is_not(repository: Path) -
     path = repository / "start.caffemodel"
     path.write_bytes(path.read_bytes()[:100])
     told = checked()
-    assert "solver.prototxt:1:6: error[E223]" in told
+    assert "tuned.prototxt:1:6: error[E223]" in told
     assert "start.caffemodel: not a readable .caffemodel: truncated" in told
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n")
     assert "No findings" in checked()
@@ -173,7 +174,7 @@ def test_results_are_not_kept_when_the_file_of_weights_changes(repository: Path)
 def test_the_remedy_names_the_file_that_is_there(repository: Path) -> None:
     model(repository / "start.caffemodel", {"fc7": FC7})
     forget_runs()
-    assert "pass --weights start.caffemodel." in runner().invoke(cli, ["signal", "solver.prototxt"]).output
-    (repository / "train.sh").write_text("caffe train -solver solver.prototxt -weights start.caffemodel,gone.caffemodel\n")
+    assert "pass --weights start.caffemodel." in runner().invoke(cli, ["signal", "tuned.prototxt"]).output
+    (repository / "train.sh").write_text(f"{TRAIN} -weights start.caffemodel,gone.caffemodel\n")
     forget_runs()
-    assert "or --weights FILE to read them" in runner().invoke(cli, ["signal", "solver.prototxt"]).output
+    assert "or --weights FILE to read them" in runner().invoke(cli, ["signal", "tuned.prototxt"]).output

@@ -520,7 +520,7 @@ def test_weights_of_another_shape_are_said(folder: Path) -> None:
     path = written(folder, "base_lr: 0.05 momentum: 0.9")
     (folder / "net.prototxt").write_text(NET.format(filler=MSRA).replace("num_output: 64", "num_output: 32"))
     status, text = run(path, "--weights", loaded(folder, 0.125))
-    assert status == 0
+    assert status == 1
     assert "the weight of layer 'ip1' of" in text
     assert "is 64 x 64, but that of the net 32 x 64" in text
 

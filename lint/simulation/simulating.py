@@ -377,15 +377,17 @@ def _keeps_batch(net: Net) -> bool:
 
 def _work(net: Net, iter_size: int, part: float, steps: int) -> int | None:
     """The multiply-adds of a simulation with one seed, for a part of the batch; None if shapes are unknown."""
-    forward = 0
+    forward = backward = 0
     skipped = left_out(net)
     for layer in net.layers:
         own = 0 if is_fed(layer) or layer in skipped else multiply_adds(layer)
         if own is None:
             return None
-        forward += own + _OF_VALUE * sum(top.count or 0 for top in layer.tops)
+        own += _OF_VALUE * sum(top.count or 0 for top in layer.tops)
+        forward += own
+        backward += 2 * own if layer.runs_backward else 0
     weights = sum(param.count or 0 for param in net.params() if param.owner is param)
-    one = 3 * forward * part * max(1, iter_size) + _OF_VALUE * weights
+    one = (forward + backward) * part * max(1, iter_size) + _OF_VALUE * weights
     return int(steps * one + 2 * PROBES * forward * part)
 
 
