@@ -118,6 +118,14 @@ def test_of_a_net_for_a_fork_it_is_a_warning(repository: Path) -> None:
     assert "warning[E223]" in checked()
 
 
+def test_nothing_is_compared_with_a_net_that_no_caffe_reads_as_written(repository: Path) -> None:
+    data = NET.replace("dummy_data_param", "dummy_data_param { crop: 3 } dummy_data_param")
+    (repository / "net.prototxt").write_text(data)
+    assert "No findings" in checked()
+    model(repository / "start.caffemodel", {"other": FC7})
+    assert "No findings" in checked()
+
+
 def test_a_damaged_file_is_named_and_a_pointer_to_one_is_not(repository: Path) -> None:
     path = repository / "start.caffemodel"
     path.write_bytes(path.read_bytes()[:100])

@@ -13,6 +13,8 @@ pytest.importorskip("numpy", reason="the simulator needs numpy")
 
 import numpy as np
 from harness import NET, SOLVER, runner
+from test_guessed_nets import FACTS
+from test_guessed_nets import NET as STORED
 from test_trained_weights import model
 
 from caffe_lint.cli.commands import cli
@@ -89,6 +91,27 @@ def test_constant_values_of_a_file_are_those_of_a_constant_filler(tmp_path: Path
     values = re.compile(r"\[(?:Forward|Backward)\].*|Iteration \d+, loss.*")
     assert len(values.findall(by_file)) > 200
     assert values.findall(by_file) == values.findall(by_filler)
+
+
+def test_nothing_is_told_with_high_confidence_of_loaded_weights(tmp_path: Path) -> None:
+    solver = written(tmp_path, solver=SOLVER.replace("base_lr: 0.01", "base_lr: 1e5").replace("clip_gradients: 10\n", ""))
+    found = as_json(solver, model(tmp_path / "a.caffemodel", {"score": [SCORE, BIAS]}))
+    assert (found["verdict"], found["p_diverges"]) == ("diverges", 0.85)
+
+
+def test_a_repair_of_a_training_from_loaded_weights_is_unsafe(tmp_path: Path) -> None:
+    solver = written(tmp_path, STORED, SOLVER.replace("base_lr: 0.01", "base_lr: 10").replace("clip_gradients: 10\n", ""))
+    (tmp_path / "facts.json").write_text(FACTS)
+    values = np.random.default_rng(0).standard_normal((200, 784)).astype(np.float32) * 0.03
+    path = model(tmp_path / "a.caffemodel", {"hidden": [values, np.zeros(200, np.float32)]})
+    before = solver.read_text()
+    check = ("check", str(solver), "--simulate", "--data-facts", str(tmp_path / "facts.json"), "--select", "G102")
+    said = " ".join(run(*check, "--weights", path).split())
+    assert "that starts from trained weights" in said
+    run(*check, "--weights", path, "--fix")
+    assert solver.read_text() == before
+    run(*check, "--from-scratch", "--fix")
+    assert solver.read_text() != before
 
 
 def test_other_layers_start_from_their_fillers(tmp_path: Path) -> None:

@@ -30,6 +30,12 @@ def one_digit_below(value: float) -> float:
     return float(f"{math.floor(value / power + 1e-9) * power:.0e}")
 
 
+def two_digits_above(value: float) -> float:
+    """A positive, finite number rounded up to two digits."""
+    power = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / power - 1e-9) * power:.1e}")
+
+
 def two_digits_below(value: float) -> float:
     """A positive, finite number rounded down to its first two digits."""
     power = 10.0 ** (math.floor(math.log10(value)) - 1)

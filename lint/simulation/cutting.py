@@ -43,7 +43,11 @@ if TYPE_CHECKING:
     from ..stability.signal.training import Training
 
 # What is tried, from the smallest change up: parts of the sides of images, of the outputs of layers, and of the items.
-PARTS = sorted(itertools.product((1, 2, 4, 8), (1, 2, 4, 8, 16), (1, 2, 4)), key=lambda each: (each[0] * each[1]) ** 2 * each[2])[1:]
+_IMAGE_PARTS, _OUTPUT_PARTS, _BATCH_PARTS = (1, 2, 4, 8), (1, 2, 4, 8, 16), (1, 2, 4)
+MOST_BATCH_PARTS = _BATCH_PARTS[-1]
+PARTS = sorted(
+    itertools.product(_IMAGE_PARTS, _OUTPUT_PARTS, _BATCH_PARTS), key=lambda each: (each[0] * each[1]) ** 2 * each[2]
+)[1:]
 _LEAST_SIDE, _LEAST_OUTPUTS, _UNIT = 28, 8, 4
 _HALVED = 5  # how often nets usually halve their maps
 _KERNELS = 8  # fitted to their maps one after the other, at most

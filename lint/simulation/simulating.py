@@ -13,7 +13,7 @@ from ..layers.models.data_models import KNOWN
 from ..moments.layer_type import DETECTION
 from ..moments.signal_model import positions_of
 from ..net.costs import multiply_adds
-from ..net.rounding import two_digits
+from ..net.rounding import two_digits_above
 from ..net.trained_weights import copied_from
 from ..net.weights_origin import LOADED
 from ..proto.named_tuple import NamedTuple
@@ -23,7 +23,7 @@ from ..stability.signal.training import Training, training_of
 from ..stability.verdict.simulated import DEPENDS
 from ..stability.verdict.verdict import EVEN, RISKY, verdict_of, word_for
 from .arrays import Array, Generator, np
-from .cutting import PARTS, Cut, FirstIteration, agreeing, first_iteration, smaller
+from .cutting import MOST_BATCH_PARTS, PARTS, Cut, FirstIteration, agreeing, first_iteration, smaller
 from .made_up_data import MadeUpData
 from .operator import CannotSimulate
 from .outcome import Judgement, Outcome, first_to_go, judged, logistic, unknown
@@ -111,7 +111,7 @@ def planned(job: Job, plan: Plan) -> list[Sized] | Outcome:
     points = training.points() if plan.data == MADE else [training]
     found = []
     for point in points:
-        sized = _sized(point, plan, plan.budget * SPEED / len(points))
+        sized = _sized(point, plan, len(points))
         if isinstance(sized, Outcome):
             return sized._replace(assumed=assumed)
         found.append(sized)
@@ -145,10 +145,12 @@ class Sized(NamedTuple):
 def _is_confirmed(runs: Sequence[Sized], plan: Plan) -> bool:
     """Whether a divergence may be told with high confidence.
 
-    Of the whole net, the data must not be unknown: the curves were fitted to trainings on data that are known. Of smaller images or
-    layers, they must be known, and the static signal of the whole net must say that it diverges, too.
+    Of the whole net, the data must not be unknown, and the weights must be made by fillers: the curves were fitted to such trainings.
+    Of smaller images or layers, the data must be known, and the static signal of the whole net must say that it diverges, too.
     """
     basis = runs[0].training.basis
+    if runs[0].training.trained is not None:
+        return False
     if runs[0].is_whole_net:
         return plan.data == REAL or basis.data != UNKNOWN
     if plan.data != REAL and not basis.is_known:
@@ -157,8 +159,11 @@ def _is_confirmed(runs: Sequence[Sized], plan: Plan) -> bool:
     return len(known) == len(runs) and all(verdict_of(signal_of(training)).word == "diverges" for training in known)
 
 
-def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
-    """What is simulated of a training: the most that fits into a budget of multiply-adds and has the same static signal."""
+def _sized(training: Training, plan: Plan, points: int) -> Sized | Outcome:
+    """What is simulated of a training with one of so many kinds of data, which share the budget: the most that fits into it and has
+    the same static signal.
+    """
+    budget = plan.budget * SPEED / points
     net, iter_size = training.net, training.solver["iter_size"]
     whole = _batch_of(net)
     items = whole if plan.batch is None or plan.batch >= whole or _keeps_batch(net) else plan.batch
@@ -170,9 +175,12 @@ def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
     if work > budget and plan.batch is not None:
         found = next(_cut_down(found, plan, budget), found)
     if found.work > budget:
-        takes, most = two_digits(found.work / SPEED), two_digits(budget / SPEED)
-        text = f"{plan.steps} steps are about {takes} s of work, over the budget of {most} s"
-        return unknown(CannotTell(OVER_BUDGET, text, "raise --budget"), cut=found.said, multiply_adds=work)
+        items = found.items if plan.batch is None else max(_fewest_items(found), found.items // MOST_BATCH_PARTS)
+        least = found._replace(items=items, work=_work(net, passes or iter_size, items / whole, plan.steps) or work)
+        takes = two_digits_above(points * least.work / SPEED)
+        each = f" on each of {points} kinds of data" if points > 1 else ""
+        text = f"{plan.steps} steps{each} are {takes:g} s of work, over the budget of {plan.budget:g} s"
+        return unknown(CannotTell(OVER_BUDGET, text, f"pass --budget {takes:g}"), cut=least.said, multiply_adds=least.work)
     if _values(found.cut.net, found.items / whole) > _MOST_VALUES:
         text = "the net needs more than 4 GB of memory"
         return unknown(CannotTell("too large", text, _WATCH), cut=found.said, multiply_adds=found.work)
@@ -182,7 +190,7 @@ def _sized(training: Training, plan: Plan, budget: float) -> Sized | Outcome:
 def _cut_down(sized: Sized, plan: Plan, budget: float) -> Iterator[Sized]:
     """Smaller nets that fit into the budget and have the same static signal, the largest first."""
     training, whole, passes = sized.training, sized.whole, sized.cut.passes
-    least_items = sized.items if _keeps_batch(training.net) else min(sized.items, _least_items(training.net))
+    least_items = _fewest_items(sized)
     first: FirstIteration | None = None
     cuts: dict[tuple[int, int], Cut | None] = {(1, 1): Cut(training.net)}
     agreed: dict[tuple[int, int], Cut | None] = dict(cuts)
@@ -202,6 +210,12 @@ def _cut_down(sized: Sized, plan: Plan, budget: float) -> Iterator[Sized]:
         same = agreed[parts]
         if same is not None:
             yield sized._replace(cut=same._replace(passes=passes), items=items, work=work)
+
+
+def _fewest_items(sized: Sized) -> int:
+    """How many items of a batch are simulated at least."""
+    net = sized.training.net
+    return sized.items if _keeps_batch(net) else min(sized.items, _least_items(net))
 
 
 def _obstacle(job: Job, training: Training) -> CannotTell | None:

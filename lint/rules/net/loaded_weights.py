@@ -38,7 +38,8 @@ def weights_mismatch(job: Job) -> Iterator[Hit]:
     - **warning** if the net is for a fork, which may load weights in another way;
     - **error** otherwise.
 
-    Layers that may have parameters unknown to us, such as Python layers, are not compared.
+    Layers that may have parameters unknown to us, such as Python layers, are not compared, nor are nets with fields or values
+    that no known Caffe has.
 
     ## Fix
 
@@ -59,8 +60,9 @@ def weights_mismatch(job: Job) -> Iterator[Hit]:
     except InputError:  # the file cannot be opened here, or what reads it is not installed
         return
     seen = set()
-    for net in job.nets if weights is not None else ():
-        assert weights is not None
+    for net in job.nets:
+        if weights is None or net.file.is_for_unknown_caffe:
+            continue
         for layer, difference in misfits(net.net, weights):
             span = layer.message.span("name") if "name" in layer.message else layer.place()
             if (net.file.path, span) in seen:
@@ -90,7 +92,8 @@ def ignored_weights(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as a **warning**. Nothing is reported if layers may have parameters unknown to us, such as Python layers.
+    Reported as a **warning**. Nothing is reported if layers may have parameters unknown to us, such as Python layers, or if the
+    net has fields or values that no known Caffe has.
 
     There is no fix, because the tool cannot tell which file of weights is meant.
 
@@ -102,7 +105,7 @@ def ignored_weights(job: Job) -> Iterator[Hit]:
         weights = job.loaded_shapes()
     except InputError:  # which E223 reports if it is broken
         return
-    if weights is None or job.train is None or not any(weights.layers.values()):
+    if weights is None or job.train is None or job.train.file.is_for_unknown_caffe or not any(weights.layers.values()):
         return
     layers = job.train.net.layers
     learning = [layer for layer in layers if layer.params]
