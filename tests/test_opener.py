@@ -38,6 +38,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "mean.binaryproto": mean_file.read,
     "train.log": read_log,
     "net.caffemodel": caffemodel.read_weights,
+    "shapes.caffemodel": caffemodel.read_shapes,
 }
 
 

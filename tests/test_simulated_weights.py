@@ -96,7 +96,8 @@ def test_constant_values_of_a_file_are_those_of_a_constant_filler(tmp_path: Path
 def test_nothing_is_told_with_high_confidence_of_loaded_weights(tmp_path: Path) -> None:
     solver = written(tmp_path, solver=SOLVER.replace("base_lr: 0.01", "base_lr: 1e5").replace("clip_gradients: 10\n", ""))
     found = as_json(solver, model(tmp_path / "a.caffemodel", {"score": [SCORE, BIAS]}))
-    assert (found["verdict"], found["p_diverges"]) == ("diverges", 0.85)
+    assert found["verdict"] == "diverges"
+    assert 0.5 < found["p_diverges"] <= 0.85
 
 
 def test_a_repair_of_a_training_from_loaded_weights_is_unsafe(tmp_path: Path) -> None:

@@ -226,24 +226,37 @@ class _Reader(Generic[_Blob]):
 
     def _layer(self, end: int, form: str) -> tuple[str, list[_Blob]]:
         """Return the name and blobs of a layer that ends at a place."""
+        start = self._at
+        name = self._name(end, form)
+        if not self._is_wanted(name):
+            return name, []
+        self._go_to(start)
+        return name, self._blobs(end, form)
+
+    def _name(self, end: int, form: str) -> str:
+        """Return the name of a layer, the last if it has several, and go to the end of the layer."""
         name = ""
-        blobs: list[_Blob] = []
-        number_of_name, number_of_blobs = _NAME_AND_BLOBS[form]
         while self._at < end:
             field = self._field(end)
-            if field.wire == _DELIMITED and field.number == number_of_name:
+            if field.wire == _DELIMITED and field.number == _NAME_AND_BLOBS[form][0]:
                 name = self._bytes(field.value, _MAX_NAME).decode("utf-8", "surrogateescape")
-            elif field.wire == _DELIMITED and field.number == number_of_blobs and len(blobs) < _MAX_BLOBS:
-                if name and not self._is_wanted(name):
-                    self._skip(field)
-                else:
-                    blobs.append(self._blob(field.value))
             elif field.wire == _DELIMITED and form == "v1" and field.number == _V0_INSIDE:
-                name, inside = self._layer(field.value, "v0")
-                blobs += inside
+                name = self._name(field.value, "v0")
             else:
                 self._skip(field)
-        return name, blobs
+        return name
+
+    def _blobs(self, end: int, form: str) -> list[_Blob]:
+        blobs: list[_Blob] = []
+        while self._at < end:
+            field = self._field(end)
+            if field.wire == _DELIMITED and field.number == _NAME_AND_BLOBS[form][1] and len(blobs) < _MAX_BLOBS:
+                blobs.append(self._blob(field.value))
+            elif field.wire == _DELIMITED and form == "v1" and field.number == _V0_INSIDE:
+                blobs += self._blobs(field.value, "v0")
+            else:
+                self._skip(field)
+        return blobs
 
     def _blob(self, end: int) -> _Blob:
         gathered = self._gather()

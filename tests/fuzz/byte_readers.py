@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import math
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from caffe_lint.data import hdf5_source, image_list, leveldb_source, listed_images, mean_file, snappy, window_file
-from caffe_lint.data.caffemodel import WeightsError, read_weights
+from caffe_lint.data.caffemodel import WeightsError, read_shapes, read_values, read_weights
 from caffe_lint.data.datum import BrokenDatum, read_annotated, read_datum
 from caffe_lint.data.hdf5_file import BrokenHdf5
 from caffe_lint.data.records import RecordLook
@@ -305,10 +306,22 @@ def mean_seeds() -> list[bytes]:
 
 
 def caffemodel(content: bytes) -> None:
-    """Weights are read, or said to be none."""
+    """Weights are read, or said to be none; their shapes, sizes and values agree."""
     read_weights.__globals__["_read"].cache_clear()  # files change within one tick of the clock
+    path = file_of(content, "it.caffemodel")
+    found = None
     with contextlib.suppress(WeightsError):
-        read_weights(file_of(content, "it.caffemodel"))
+        found = read_weights(path).layers
+    with contextlib.suppress(WeightsError):
+        shapes = read_shapes(path).layers
+        values = read_values(path, shapes)
+        for name, blobs in shapes.items():
+            assert [math.prod(blob.shape) for blob in blobs] == [each.size for each in values[name]]
+        assert found is None or {name: len(blobs) for name, blobs in found.items()} == {
+            name: len(blobs) for name, blobs in shapes.items()
+        }
+        return
+    assert found is None
 
 
 def caffemodel_seeds() -> list[bytes]:
