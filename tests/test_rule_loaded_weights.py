@@ -186,3 +186,19 @@ def test_the_remedy_names_the_file_that_is_there(repository: Path) -> None:
     (repository / "train.sh").write_text(f"{TRAIN} -weights start.caffemodel,gone.caffemodel\n")
     forget_runs()
     assert "or --weights FILE to read them" in runner().invoke(cli, ["signal", "tuned.prototxt"]).output
+
+
+@pytest.mark.parametrize(("loading", "is_found"), [
+    ('solver.net.copy_from("start.caffemodel")', True),
+    ('weights = "start" + ".caffemodel"\nsolver.net.copy_from(weights)', True),
+    ('solver.net.copy_from("start.caffemodel")\nsolver.net.copy_from("other.caffemodel")', True),
+    ('solver.net.copy_from("start.caffemodel")\nsolver.net.copy_from(sys.argv[1])', False),
+    ('solver.restore("start.caffemodel")', False),
+    ("solver.net.share_with(other)", False),
+])  # fmt: skip
+def test_weights_that_a_program_loads(repository: Path, loading: str, is_found: bool) -> None:
+    (repository / "train.sh").unlink()
+    model(repository / "other.caffemodel", {"fc7": FC7})
+    program = f'import caffe, sys\nsolver = caffe.SGDSolver("tuned.prototxt")\n{loading}\nsolver.solve()\n'
+    (repository / "train.py").write_text(program)
+    assert ("E223" in checked()) == is_found

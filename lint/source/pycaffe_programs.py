@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .caffe_commands import TrainingRun, runs_of_commands
 from .python_text import Reader, Statement, statements
@@ -20,7 +20,8 @@ _HARMLESS = frozenset({"print", "len", "range", "xrange", "str", "type", "id", "
 class _Solver:
     """A solver that a program makes: its name, where it is made, the paths that it may be made from, and what becomes of it.
 
-    `loads` says whether weights are loaded into it, None perhaps, in `line`; `trains` whether it is run.
+    `loads` says whether weights are loaded into it, None perhaps, in `line`; `trains` whether it is run. `weights` are the files
+    that are loaded, None if one of them is not known.
     """
 
     def __init__(self, name: str, made: Statement, paths: list[str]) -> None:
@@ -31,6 +32,7 @@ class _Solver:
         self.loads: bool | None = False
         self.resumes = False
         self.trains = False
+        self.weights: list[str] | None = []
 
 
 def runs_of_program(path: str, text: str, first_line: int = 1) -> Iterator[TrainingRun]:
@@ -44,7 +46,8 @@ def runs_of_program(path: str, text: str, first_line: int = 1) -> Iterator[Train
     for solver in program.solvers:
         if solver.trains:
             for written in solver.paths:
-                yield TrainingRun(path, solver.line, "", written, solver.loads, solver.resumes)
+                weights = ",".join(solver.weights or ())
+                yield TrainingRun(path, solver.line, "", written, solver.loads, solver.resumes, weights=weights)
 
 
 class _Program:
@@ -95,8 +98,12 @@ class _Program:
             solver = self._named(owner)
             if solver is not None:
                 solver.trains = True
-        elif name in ("copy_from", "share_with", "load_hdf5", "restore"):
-            self._use(owner if name != "restore" else owner + ".net", statement, resumes=name == "restore")
+        elif name in ("copy_from", "load_hdf5"):
+            self._use(owner, statement, arguments.expression())
+        elif name == "share_with":
+            self._use(owner, statement)
+        elif name == "restore":
+            self._use(owner + ".net", statement, resumes=True)
         elif name == "add_argument":
             self._argument(statement, at)
         elif name in ("append", "extend") and owner and self.variables.get(owner):
@@ -132,10 +139,13 @@ class _Program:
         """Return the solver with a name; of several made under one name, the last."""
         return next((solver for solver in reversed(self.solvers) if name and solver.name == name), None)
 
-    def _use(self, net: str, statement: Statement, *, resumes: bool = False) -> None:
-        """Note that weights are loaded into a net, or written into it."""
+    def _use(self, net: str, statement: Statement, files: Sequence[str] = (), *, resumes: bool = False) -> None:
+        """Note that weights are loaded into a net, from one of the files, or written into it."""
         solver = self._named(self._nets.get(net, net).removesuffix(".net"))
-        if solver is not None and solver.loads is not True:
+        if solver is None:
+            return
+        solver.weights = [*solver.weights, *files] if solver.weights is not None and len(files) == 1 else None
+        if solver.loads is not True:
             is_certain = statement.block == solver.made.block[: len(statement.block)]
             solver.loads = True if is_certain else None
             solver.resumes = resumes
