@@ -71,7 +71,7 @@ def test_a_layer_of_another_shape_is_an_error_at_its_name(repository: Path) -> N
 
 def test_a_layer_with_another_number_of_blobs(repository: Path) -> None:
     model(repository / "start.caffemodel", {"fc8": FC8[:1]})
-    assert "layer 'fc8' of start.caffemodel has 1 blobs, but that of the net 2" in checked()
+    assert "layer 'fc8' of start.caffemodel has 1 blob, but that of the net 2" in checked()
 
 
 def test_the_place_that_loads_the_weights_is_named(repository: Path) -> None:

@@ -123,7 +123,7 @@ def test_a_shape_that_differs_stops_caffe() -> None:
     assert refusal(net, weights) == "the weight of layer 'ip' of a is 3 x 2, but that of the net 2 x 3"
     assert copied(net, weights) == {}
     weights = TrainedWeights("a", {"ip": blobs(WEIGHTS)})
-    assert refusal(net, weights) == "layer 'ip' of a has 1 blobs, but that of the net 2"
+    assert refusal(net, weights) == "layer 'ip' of a has 1 blob, but that of the net 2"
 
 
 def test_shapes_of_four_axes_from_older_files() -> None:

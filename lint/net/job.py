@@ -114,7 +114,7 @@ class Job:
         return run_folder(self.references, self.solver.file.path, self.given)
 
     @property
-    def is_guessed(self) -> bool:
+    def has_guessed_net(self) -> bool:
         """Whether its training net was found in another folder than the solver names, by nothing but the name of its file."""
         path = self.train.file.path if self.train is not None else None
         return any(reference.by_name_alone and reference.path == path for reference in self.references)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
+from ..source.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,7 +68,7 @@ def misfits(net: Net, weights: TrainedWeights) -> Iterator[tuple[Layer, str]]:
             continue
         there = f"layer '{layer.name}' of {weights.path}"
         if len(blobs) != len(layer.params):
-            yield layer, f"{there} has {len(blobs)} blobs, but that of the net {len(layer.params)}"
+            yield layer, f"{there} has {counted(len(blobs), 'blob')}, but that of the net {len(layer.params)}"
             continue
         for param, blob in zip(layer.params, blobs, strict=True):
             if not _fits(param, blob):

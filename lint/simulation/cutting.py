@@ -58,10 +58,12 @@ _NEGLIGIBLE = 0.01  # a part of the norm of all gradients
 
 
 class Cut(NamedTuple):
-    """A net as it is simulated. `gains` are the factors of weights, and `whole` has the shapes in the whole net by which fillers
-    compute how large they are; both by the parameters of `net`, as the values `loaded` from a file. `losses` are factors of the
-    weights of losses, by the index of their layer; `matrices` are infogain matrices that were read from files. Of the passes of an
-    iteration (iter_size) so many are run, and stand for all; None: all. `said` names what was cut.
+    """A net as it is simulated.
+
+    By the parameters of `net`, `gains` are the factors of weights, `whole` the shapes in the whole net by which fillers compute how
+    large they are, and `loaded` the values from a file, which are trained in place. `losses` are factors of the weights of losses,
+    by the index of their layer; `matrices` are infogain matrices that were read from files. Of the passes of an iteration
+    (iter_size) so many are run, and stand for all; None: all. `said` names what was cut.
     """
 
     net: Net

@@ -25,7 +25,7 @@ def weights_mismatch(job: Job) -> Iterator[Hit]:
     (`caffe train --weights …`), if it is there. Flags the layers of the training and test nets that have the name of one
     in the file, but another number of parameters, or parameters of other shapes. Flags a file that is no .caffemodel
     as well, such as a truncated download, but not a Git LFS pointer: the file may be there on the machine that trains. Only
-    shapes are read, so a large file takes no time.
+    shapes are read, so a large file costs little.
 
     ## Why is this bad?
 

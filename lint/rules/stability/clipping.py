@@ -230,7 +230,7 @@ def _passes(job: Job) -> int:
 
 def clip_fix(job: Job, bound: float, *, safe: bool = True) -> Fix:
     """The fix that writes a clip threshold, which is unsafe if it is not certain which net is trained."""
-    return clip_patch(job, bound).fix(job.solver.file.path, clip_title(job, bound), safe=safe and not job.is_guessed)
+    return clip_patch(job, bound).fix(job.solver.file.path, clip_title(job, bound), safe=safe and not job.has_guessed_net)
 
 
 def clip_title(job: Job, bound: float) -> str:
