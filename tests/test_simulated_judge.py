@@ -262,7 +262,7 @@ def test_where_it_cannot_be_simulated_the_signal_decides_and_the_finding_says_wh
     monkeypatch.setattr("caffe_lint.simulation.simulating.SPEED", 1.0)  # any work is over the budget
     monkeypatch.setattr(simulations, "_KNOWN", {})
     found = findings(texts("1000"))["G102"]
-    assert "Not simulated: 25 steps are about" in found.reason
+    assert "Not simulated: 25 steps" in found.reason
     plain = {each.code: each for each in check_files(dict(texts("1000")), facts=FACTS, select=("G",))}["G102"]
     assert (found.message, found.confidence) == (plain.message, plain.confidence)
     assert found.fix is not None

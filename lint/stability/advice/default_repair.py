@@ -54,8 +54,8 @@ def doubt_after_trial(judge: SimulationJudge, found: Repair) -> str:
     made_up = next((layer for layer in judge.signal.training.net.layers if layer.traits.origin == MADE_UP), None)
     if made_up is not None:
         return f"it trains on made-up data ({made_up.type} '{made_up.name}')"
-    if judge.signal.training.trained is not None:
-        return "it is not known how well simulations on made-up data tell what mends a training that starts from trained weights"
+    if not judge.first.is_confirmed:
+        return "it is not certain that it diverges as it is"
     if found.trial.inputs:
         return "deploy nets, and the code that feeds them, have to scale the same way"
     if not found.fits:
