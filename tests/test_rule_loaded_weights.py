@@ -14,7 +14,8 @@ from harness import runner
 from test_trained_weights import model
 
 from caffe_lint.cli.commands import cli
-from caffe_lint.data.caffemodel import BrokenWeights, WeightsError, read_shapes, read_weights
+from caffe_lint.data.caffemodel import read_shapes, read_weights
+from caffe_lint.net.trained_weights import BrokenWeights, WeightsError
 from caffe_lint.source.run_scripts import forget_runs
 
 FC7 = [np.zeros((6, 12), np.float32), np.zeros(6, np.float32)]

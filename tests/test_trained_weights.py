@@ -15,8 +15,8 @@ import pytest
 from nets import net_of
 
 from caffe_lint.data import caffemodel
-from caffe_lint.data.caffemodel import WeightsError, read_weights
-from caffe_lint.net.trained_weights import TrainedBlob, TrainedWeights, copied, not_finite, refusal
+from caffe_lint.data.caffemodel import read_weights
+from caffe_lint.net.trained_weights import TrainedBlob, TrainedWeights, WeightsError, copied, not_finite, refusal
 from caffe_lint.proto import caffe_pb2
 
 

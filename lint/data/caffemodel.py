@@ -13,9 +13,8 @@ from collections.abc import Callable, Container
 from functools import cached_property, lru_cache
 from typing import IO, Any, Generic, TypeVar
 
-from ..net.trained_weights import TrainedBlob, TrainedWeights
+from ..net.trained_weights import BrokenWeights, TrainedBlob, TrainedWeights, WeightsError
 from ..proto.named_tuple import NamedTuple
-from ..source.errors import InputError
 from ..source.files import LFS_POINTER
 from ..source.opener import MAX_MESSAGE, Unreadable, open_regular
 from ..source.questions import question
@@ -35,14 +34,6 @@ _LEGACY_SHAPE, _DATA, _SHAPE, _DOUBLE_DATA = (1, 2, 3, 4), 5, 7, 8
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 
 _Blob = TypeVar("_Blob")  # what is kept of a blob
-
-
-class WeightsError(InputError):
-    """A file of weights cannot be used; says which, and why."""
-
-
-class BrokenWeights(WeightsError):
-    """A file is no .caffemodel, or damaged, so that Caffe stops when it loads it."""
 
 
 def read_weights(path: str) -> TrainedWeights:

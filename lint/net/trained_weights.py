@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
+from ..source.errors import InputError
 from ..source.wording import counted
 
 if TYPE_CHECKING:
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from .net import Net
 
 _LEGACY_AXES = 4  # of a blob written as num, channels, height and width
+
+
+class WeightsError(InputError):
+    """A file of weights cannot be used; says which, and why."""
+
+
+class BrokenWeights(WeightsError):
+    """A file is no .caffemodel, or damaged, so that Caffe stops when it loads it."""
 
 
 class TrainedBlob(NamedTuple):

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..data.caffemodel import WeightsError, read_values
+from ..data.caffemodel import read_values
 from ..layers.models.data_models import KNOWN
 from ..moments.layer_type import DETECTION
 from ..moments.signal_model import positions_of
 from ..net.costs import multiply_adds
 from ..net.rounding import two_digits_above
-from ..net.trained_weights import copied_from
+from ..net.trained_weights import WeightsError, copied_from
 from ..net.weights_origin import LOADED
 from ..proto.named_tuple import NamedTuple
 from ..stability.signal.basis import DESCRIBE_DATA, GIVE_SHAPE, OVER_BUDGET, UNKNOWN, CannotTell, obstacle

@@ -18,7 +18,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from caffe_lint.data import hdf5_source, image_list, leveldb_source, listed_images, mean_file, snappy, window_file
-from caffe_lint.data.caffemodel import WeightsError, read_shapes, read_values, read_weights
+from caffe_lint.data.caffemodel import read_shapes, read_values, read_weights
 from caffe_lint.data.datum import BrokenDatum, read_annotated, read_datum
 from caffe_lint.data.hdf5_file import BrokenHdf5
 from caffe_lint.data.records import RecordLook
@@ -27,6 +27,7 @@ from caffe_lint.engine.baseline import BaselineError, Comparison, read_baseline,
 from caffe_lint.engine.configuring import LOOKUPS
 from caffe_lint.engine.diagnosis import diagnose
 from caffe_lint.net.data_facts import FactsError, read_facts
+from caffe_lint.net.trained_weights import WeightsError
 from caffe_lint.proto import caffe_pb2, compile
 from caffe_lint.proto.binder import bind
 from caffe_lint.proto.parser import parse

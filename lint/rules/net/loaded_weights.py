@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...data.caffemodel import BrokenWeights
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
 from ...moments.graph import Layer
 from ...net.job import Job, NetInPhase
-from ...net.trained_weights import misfits
+from ...net.trained_weights import BrokenWeights, misfits
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.errors import InputError
