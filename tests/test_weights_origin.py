@@ -218,7 +218,11 @@ def test_from_scratch_comes_before_everything_else(folder: Path) -> None:
 
 def test_a_file_of_weights_makes_them_known(folder: Path) -> None:
     found = origin_of(SOLVER, "FF", weights=trained(Path("a.caffemodel")))
-    assert (found.kind, found.evidence, found.is_known) == ("loaded", "initial weights of a.caffemodel", True)
+    evidence = "initial weights of a.caffemodel, and of the fillers of 'ip1'"
+    assert (found.kind, found.evidence, found.is_known) == ("loaded", evidence, True)
+    assert origin_of(SOLVER, "F", weights=trained(Path("a.caffemodel"))).evidence == "initial weights of a.caffemodel"
+    more = origin_of(SOLVER, "FFFF", weights=trained(Path("a.caffemodel"))).evidence
+    assert more == "initial weights of a.caffemodel, and of the fillers of 'ip1' and 2 other layers"
     assert found.trained is not None
     assert found.trained.layers["ip0"][0].mean_abs == 0.5
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
 from ..source.files import folder_with, shown
+from ..source.wording import counted
 from .published_nets import starting_point
-from .trained_weights import TrainedWeights, not_finite, refusal
+from .trained_weights import TrainedWeights, copied, not_finite, refusal
 from .zero_weights import blocking_weights, frozen_zero_weights, starts_from_scratch, upsamples, weights_of
 
 if TYPE_CHECKING:
@@ -103,7 +104,18 @@ def _of_user(stated: StatedOrigin, net: Net | None) -> WeightsOrigin | None:
     broken = not_finite(net, trained) if net is not None else ""
     if broken:
         return WeightsOrigin(LOADED, broken, is_stated=True)
-    return WeightsOrigin(LOADED, f"initial weights of {stated.weights}", is_stated=True, trained=trained)
+    fillers = _filled(net, trained) if net is not None else ""
+    return WeightsOrigin(LOADED, f"initial weights of {stated.weights}{fillers}", is_stated=True, trained=trained)
+
+
+def _filled(net: Net, trained: TrainedWeights) -> str:
+    """Return which layers the file lacks, which start from their fillers, as the end of a phrase; empty if none."""
+    loaded = copied(net, trained)
+    layers = [layer for layer in net.layers if not loaded.keys() >= {param.owner for param in layer.params}]
+    if not layers:
+        return ""
+    more = f" and {counted(len(layers) - 1, 'other layer')}" if len(layers) > 1 else ""
+    return f", and of the fillers of '{layers[0].name}'{more}"
 
 
 def _of_solver(solver: SourceFile) -> WeightsOrigin | None:
