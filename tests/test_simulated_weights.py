@@ -94,7 +94,7 @@ def test_constant_values_of_a_file_are_those_of_a_constant_filler(tmp_path: Path
 
 
 def test_nothing_is_told_with_high_confidence_of_loaded_weights(tmp_path: Path) -> None:
-    solver = written(tmp_path, solver=SOLVER.replace("base_lr: 0.01", "base_lr: 1e5").replace("clip_gradients: 10\n", ""))
+    solver = written(tmp_path, solver=SOLVER.replace("base_lr: 0.01", "base_lr: 1e30").replace("clip_gradients: 10\n", ""))
     found = as_json(solver, model(tmp_path / "a.caffemodel", {"score": [SCORE, BIAS]}))
     assert found["verdict"] == "diverges"
     assert 0.5 < found["p_diverges"] <= 0.85
