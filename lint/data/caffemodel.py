@@ -57,8 +57,7 @@ def read_values(path: str, layers: Container[str]) -> dict[str, tuple[Any, ...]]
     """Read the values of some layers' blobs, as flat arrays of 32-bit floats, from what `read_weights` reads. Raises WeightsError."""
     found: dict[str, tuple[Any, ...]] = {}
     for name in path.split(","):
-        blobs = _blobs(name, _Values, layers.__contains__)
-        found.update((layer, values) for layer, values in blobs.items() if layer in layers)
+        found.update(_blobs(name, _Values, layers.__contains__))
     return found
 
 

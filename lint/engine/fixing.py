@@ -73,9 +73,9 @@ class Course:
         self._done += done
         for fix, error in failed:
             # What text with mistakes is meant to say is a guess, which may depend on other mistakes.
-            has_guessed_net = fix.stage <= Stage.NAMES or bool(self.files.get(fix.path).tree.problems)
-            self._left[_key(fix)] = "it would change how other lines with mistakes are read" if has_guessed_net else ""
-            if not has_guessed_net and not self.files.is_companion(fix.path):
+            is_guessed = fix.stage <= Stage.NAMES or bool(self.files.get(fix.path).tree.problems)
+            self._left[_key(fix)] = "it would change how other lines with mistakes are read" if is_guessed else ""
+            if not is_guessed and not self.files.is_companion(fix.path):
                 self.errors.append(f"{fix.path}: not fixed ({fix.title}): {error}")
         texts = self._texts()
         number, rounds = self._seen.setdefault(texts, (len(self._done), dict(self.files.rounds)))

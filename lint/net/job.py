@@ -136,6 +136,7 @@ class Job:
         """Where the initial weights come from, and the number of GPUs. Computed when first asked for; see `origin_of`."""
         return origin_of(self.solver.file, self.train.net if self.train is not None else None, self._stated)
 
+    @cached_property
     def loaded_shapes(self) -> TrainedWeights | None:
         """The shapes of the weights that are loaded; None if none are, or their file is not known. Raises InputError."""
         files = self._stated.weights or self.origin.named

@@ -83,9 +83,7 @@ def forget_runs() -> None:
 def _trains(run: TrainingRun, solver: str, runs: _Runs) -> bool:
     """Whether a training is that of a solver: whether the path that the script names leads to it."""
     folder = os.path.dirname(os.path.abspath(run.script))
-    written = joined(run.folder, run.solver.replace("\\", "/"))
-    if SCRIPT_FOLDER in written:
-        written = folder + "/" + written.rpartition(SCRIPT_FOLDER)[2]
+    written = _from_script(run, run.solver)
     if any(UNKNOWN in part for part in _parts(written)[1:]):
         return _fits(_parts(written), solver, folder, runs.root)
     same_name = runs.files.get(os.path.basename(solver), set())
@@ -98,14 +96,11 @@ def _trains(run: TrainingRun, solver: str, runs: _Runs) -> bool:
 
 def _weights(run: TrainingRun, root: str) -> str:
     """Return the files of weights that a training names, separated by commas; empty if they are not all there."""
-    folder = os.path.dirname(os.path.abspath(run.script))
+    bases = _bases(os.path.dirname(os.path.abspath(run.script)), root)
     found = []
-    for each in run.weights.replace("\\", "/").split(",") if run.weights else ():
-        written = joined(run.folder, each)
-        if SCRIPT_FOLDER in written:
-            written = folder + "/" + written.rpartition(SCRIPT_FOLDER)[2]
-        candidates = (os.path.join(base, written) for base in (folder, root, *_between(folder, root)))
-        path = next(filter(os.path.isfile, candidates), None)
+    for each in run.weights.split(",") if run.weights else ():
+        written = _from_script(run, each)
+        path = next(filter(os.path.isfile, (os.path.join(base, written) for base in bases)), None)
         if path is None:
             return ""
         found.append(shown(path))
@@ -118,7 +113,7 @@ def _target(written: str, folder: str, root: str, files: set[str]) -> str | None
     A relative path is taken from the script's folder, the root of the repository, or a folder between them, whichever has
     such a file. Otherwise it is a path of another machine, and the one file that shares its longest end is meant.
     """
-    for base in [folder, root, *_between(folder, root)]:
+    for base in _bases(folder, root):
         candidate = os.path.normpath(os.path.join(base, written))
         if candidate in files:
             return candidate
@@ -160,6 +155,19 @@ def _part_fits(pattern: str, part: str) -> bool:
             return False
         at += len(piece)
     return at <= len(part) - len(pieces[-1])
+
+
+def _from_script(run: TrainingRun, path: str) -> str:
+    """Return a path in a training as its script means it; that of the script's own folder is known."""
+    written = joined(run.folder, path.replace("\\", "/"))
+    if SCRIPT_FOLDER not in written:
+        return written
+    return os.path.dirname(os.path.abspath(run.script)) + "/" + written.rpartition(SCRIPT_FOLDER)[2]
+
+
+def _bases(folder: str, root: str) -> list[str]:
+    """Return the folders in which a relative path of a script is looked for: its own, the root, and those between them."""
+    return [folder, root, *_between(folder, root)]
 
 
 def _between(folder: str, root: str) -> Iterator[str]:

@@ -50,7 +50,7 @@ def weights_mismatch(job: Job) -> Iterator[Hit]:
     `Net::CopyTrainedLayersFrom` in net.cpp; `BlobProto` in caffe.proto.
     """
     try:
-        weights = job.loaded_shapes()
+        weights = job.loaded_shapes
     except BrokenWeights as error:
         solver = job.solver.file
         name = next((name for name in ("weights", "net", "train_net") if name in solver.message), "net")
@@ -58,9 +58,11 @@ def weights_mismatch(job: Job) -> Iterator[Hit]:
         return
     except InputError:  # the file cannot be opened here, or what reads it is not installed
         return
+    if weights is None:
+        return
     seen = set()
     for net in job.nets:
-        if weights is None or net.file.is_for_unknown_caffe:
+        if net.file.is_for_unknown_caffe:
             continue
         for layer, difference in misfits(net.net, weights):
             span = layer.message.span("name") if "name" in layer.message else layer.place()
@@ -101,7 +103,7 @@ def ignored_weights(job: Job) -> Iterator[Hit]:
     `Net::CopyTrainedLayersFrom` in net.cpp.
     """
     try:
-        weights = job.loaded_shapes()
+        weights = job.loaded_shapes
     except InputError:  # which E223 reports if it is broken
         return
     if weights is None or job.train is None or job.train.file.is_for_unknown_caffe or not any(weights.layers.values()):

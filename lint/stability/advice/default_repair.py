@@ -19,6 +19,7 @@ LEAST_FACTOR = 0.01
 # The least probability of divergence of a training on images that are not known. Set by hand: the verdict was fitted to trainings
 # whose data are known, and `benchmarks/corpus_verdicts.py -v` prints several published recipes with 0.7 to 0.8.
 CERTAIN_ON_IMAGES = 0.9
+_NOT_CERTAIN = "it is not certain that it diverges as it is"
 
 
 def doubt(signals: Sequence[Signal], verdict: Verdict, found: Repair) -> str:
@@ -37,7 +38,7 @@ def doubt(signals: Sequence[Signal], verdict: Verdict, found: Repair) -> str:
     if rule.adaptive:
         return f"the verdict was fitted to too few trainings that diverged with {rule.type}"
     if verdict.word != "diverges":
-        return "it is not certain that it diverges as it is"
+        return _NOT_CERTAIN
     if not found.trains:
         return "it is not certain that it learns with this change"
     if found.scale < LEAST_FACTOR:
@@ -55,7 +56,7 @@ def doubt_after_trial(judge: SimulationJudge, found: Repair) -> str:
     if made_up is not None:
         return f"it trains on made-up data ({made_up.type} '{made_up.name}')"
     if not judge.first.is_confirmed:
-        return "it is not certain that it diverges as it is"
+        return _NOT_CERTAIN
     if found.trial.inputs:
         return "deploy nets, and the code that feeds them, have to scale the same way"
     if not found.fits:
