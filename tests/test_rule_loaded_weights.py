@@ -183,7 +183,7 @@ def test_results_are_not_kept_when_the_file_of_weights_changes(repository: Path)
 def test_the_remedy_names_the_file_that_is_there(repository: Path) -> None:
     model(repository / "start.caffemodel", {"fc7": FC7})
     forget_runs()
-    assert "pass --weights start.caffemodel." in runner().invoke(cli, ["signal", "tuned.prototxt"]).output
+    assert "pass --weights start.caffemodel." in runner().invoke(cli, ["check", "tuned.prototxt"]).output
     (repository / "train.sh").write_text(f"{TRAIN} -weights start.caffemodel,gone.caffemodel\n")
     forget_runs()
     assert "or --weights FILE to read them" in runner().invoke(cli, ["signal", "tuned.prototxt"]).output

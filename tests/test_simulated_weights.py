@@ -24,6 +24,7 @@ from caffe_lint.net.job import Job, Nets, SolverFile
 from caffe_lint.net.weights_origin import StatedOrigin
 from caffe_lint.proto.schema import caffe_schema
 from caffe_lint.simulation.simulating import Plan, planned, simulate
+from caffe_lint.source.run_scripts import forget_runs
 
 SCORE = np.random.default_rng(0).standard_normal((10, 768)).astype(np.float32) * 0.02
 BIAS = np.zeros(10, np.float32)
@@ -55,8 +56,8 @@ def run(*arguments: str) -> str:
     return str(done.stdout)
 
 
-def as_json(solver: Path, weights: str, *options: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run("simulate", str(solver), "--weights", weights, "--output-format", "json", *options))
+def as_json(solver: Path, *options: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run("simulate", str(solver), "--output-format", "json", *options))
     return found
 
 
@@ -68,8 +69,8 @@ def job_with(solver: Path, weights: str) -> Job:
 
 def test_the_values_of_a_file_are_trained(tmp_path: Path) -> None:
     solver = written(tmp_path)
-    calm = as_json(solver, model(tmp_path / "calm.caffemodel", {"score": [SCORE, BIAS]}))
-    wild = as_json(solver, model(tmp_path / "wild.caffemodel", {"score": [SCORE * 1e6, BIAS]}))
+    calm = as_json(solver, "--weights", model(tmp_path / "calm.caffemodel", {"score": [SCORE, BIAS]}))
+    wild = as_json(solver, "--weights", model(tmp_path / "wild.caffemodel", {"score": [SCORE * 1e6, BIAS]}))
     assert calm["verdict"] == "learns"
     assert wild["losses"][0] > 50 > calm["losses"][0]
 
@@ -95,7 +96,7 @@ def test_constant_values_of_a_file_are_those_of_a_constant_filler(tmp_path: Path
 
 def test_nothing_is_told_with_high_confidence_of_loaded_weights(tmp_path: Path) -> None:
     solver = written(tmp_path, solver=SOLVER.replace("base_lr: 0.01", "base_lr: 1e30").replace("clip_gradients: 10\n", ""))
-    found = as_json(solver, model(tmp_path / "a.caffemodel", {"score": [SCORE, BIAS]}))
+    found = as_json(solver, "--weights", model(tmp_path / "a.caffemodel", {"score": [SCORE, BIAS]}))
     assert found["verdict"] == "diverges"
     assert 0.5 < found["p_diverges"] <= 0.85
 
@@ -118,14 +119,14 @@ def test_a_repair_of_a_training_from_loaded_weights_is_unsafe(tmp_path: Path) ->
 def test_other_layers_start_from_their_fillers(tmp_path: Path) -> None:
     solver = written(tmp_path)
     path = model(tmp_path / "a.caffemodel", {"other": [SCORE * 1e6, BIAS]})
-    assert as_json(solver, path)["losses"][0] < 10
+    assert as_json(solver, "--weights", path)["losses"][0] < 10
 
 
 def test_of_several_files_the_last_counts(tmp_path: Path) -> None:
     solver = written(tmp_path)
     wild = model(tmp_path / "wild.caffemodel", {"score": [SCORE * 1e6, BIAS]})
     calm = model(tmp_path / "calm.caffemodel", {"score": [SCORE, BIAS]})
-    assert as_json(solver, f"{wild},{calm}")["losses"] == as_json(solver, f"{calm},{calm}")["losses"]
+    assert as_json(solver, "--weights", f"{wild},{calm}")["losses"] == as_json(solver, "--weights", f"{calm},{calm}")["losses"]
 
 
 def test_a_shared_parameter_is_copied_by_the_layer_that_a_file_has(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_a_shared_parameter_is_copied_by_the_layer_that_a_file_has(tmp_path: Pat
     net = shared + second + " inner_product_param { num_output: 10 } }\n"
     solver = written(tmp_path, net + 'layer { name: "drop" type: "Silence" bottom: "again" }\n')
     path = model(tmp_path / "a.caffemodel", {"again": [SCORE * 1e6, BIAS]})
-    assert as_json(solver, path)["losses"][0] > 50
+    assert as_json(solver, "--weights", path)["losses"][0] > 50
 
 
 def test_statistics_of_a_file_are_used_where_the_signal_knows_only_their_sizes(tmp_path: Path) -> None:
@@ -204,3 +205,54 @@ def test_results_are_kept_by_the_values_of_the_file(tmp_path: Path, monkeypatch:
     model(path, {"score": [SCORE * 1.5, BIAS]})
     run(*check)
     assert len(simulations) > number
+
+
+def test_the_file_that_a_script_names_is_read_where_a_training_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("train.sh").write_text("caffe train -solver solver.prototxt -weights a.caffemodel\n")
+    solver = Path("solver.prototxt")
+    model(Path("a.caffemodel"), {"score": [SCORE * 1e6, BIAS]})
+    named = dict(as_json(solver))
+    assert named.pop("assumed")[-1] == "initial weights of a.caffemodel (train.sh:1)"
+    given = dict(as_json(solver, "--weights", "a.caffemodel"))
+    assert given.pop("assumed")[-1] == "initial weights of a.caffemodel"
+    assert named == given
+    assert as_json(solver, "--from-scratch")["losses"][0] < 50 < named["losses"][0]
+    assert json.loads(run("signal", str(solver), "--output-format", "json"))["loss"] > 50
+    assert "weights are loaded (train.sh:1)" in run("check", str(solver))
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"])
+def test_a_file_that_a_script_names_and_that_cannot_be_read_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    (tmp_path / ".git").mkdir()
+    written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("train.sh").write_text("caffe train -solver solver.prototxt -weights a.caffemodel\n")
+    Path("a.caffemodel").write_bytes(content)
+    found = as_json(Path("solver.prototxt"))
+    assert found["verdict"] == "cannot tell"
+    assert "losses" not in found or not found["losses"]
+
+
+@pytest.mark.parametrize("named_by", ["option", "script"])
+def test_kept_results_of_a_simulation_go_by_the_values_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named_by: str
+) -> None:
+    repository = tmp_path / "repository"
+    (repository / ".git").mkdir(parents=True)
+    written(repository, solver=SOLVER.replace("clip_gradients: 10\n", ""))
+    monkeypatch.chdir(repository)
+    Path("train.sh").write_text("caffe train -solver solver.prototxt -weights a.caffemodel\n")
+    check = ["check", "solver.prototxt", "--simulate", "--cache-dir", str(tmp_path / "kept"), "--output-format", "json"]
+    told = []
+    for factor in (1, 1, 1e6, 1e6):
+        model(Path("a.caffemodel"), {"score": [SCORE * np.float32(factor), BIAS]})
+        forget_runs()
+        told.append(run(*check, *(["--weights", "a.caffemodel"] if named_by == "option" else [])))
+    assert told[0] == told[1] != told[2] == told[3]

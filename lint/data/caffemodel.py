@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from functools import cached_property, lru_cache
 from typing import IO, Any, Generic, TypeVar
 
@@ -38,31 +38,28 @@ _Blob = TypeVar("_Blob")  # what is kept of a blob
 
 def read_weights(path: str) -> TrainedWeights:
     """Read the weights of a file, or of several separated by commas, as `caffe train --weights` does. Raises WeightsError."""
-    found: dict[str, tuple[TrainedBlob, ...]] = {}
-    for name in path.split(","):
-        found.update(_read(name, *_state(name)).layers)
-    return TrainedWeights(path, found)
+    return TrainedWeights(path, _joined(path, lambda file: _read(file, *state_of_file(file)).layers))
 
 
 @question
 def read_shapes(path: str) -> TrainedWeights:
     """Read the shapes of what `read_weights` reads, without its values: the sizes are NaN. Raises WeightsError."""
-    found: dict[str, tuple[TrainedBlob, ...]] = {}
-    for name in path.split(","):
-        found.update(_blobs(name, _Shapes))
-    return TrainedWeights(path, found)
+    return TrainedWeights(path, _joined(path, lambda file: _blobs(file, _Shapes)))
 
 
 def read_values(path: str, layers: Container[str]) -> dict[str, tuple[Any, ...]]:
     """Read the values of some layers' blobs, as flat arrays of 32-bit floats, from what `read_weights` reads. Raises WeightsError."""
-    found: dict[str, tuple[Any, ...]] = {}
-    for name in path.split(","):
-        found.update(_blobs(name, _Values, layers.__contains__))
-    return found
+    return _joined(path, lambda file: _blobs(file, _Values, layers.__contains__))
 
 
-def _state(path: str) -> tuple[int, int]:
-    """Return what tells that a file has changed. Raises WeightsError if it is no regular file."""
+def _joined(path: str, read: Callable[[str], Mapping[str, tuple[_Blob, ...]]]) -> dict[str, tuple[_Blob, ...]]:
+    """Return what is read of each of several files: where two have a layer of one name, that of the last."""
+    return {name: blobs for file in path.split(",") for name, blobs in read(file).items()}
+
+
+@question
+def state_of_file(path: str) -> tuple[int, int]:
+    """Return the size of a file of weights and the time of its last change. Raises WeightsError if it is no regular file."""
     try:
         with open_regular(path) as file:
             status = os.fstat(file.fileno())

@@ -41,6 +41,7 @@ QUESTIONS = {
     "layer_sources": "source.repository_proto",
     "deploy_beside": "net.deploy",
     "read_shapes": "data.caffemodel",
+    "state_of_file": "data.caffemodel",
     "items_of_list": "rules.data.data_sources",
     "labels_near": "data.image_list",
     "is_folder_near": "rules.data.data_sources",

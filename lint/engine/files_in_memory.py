@@ -49,6 +49,7 @@ class Files:
         self.comparison: Comparison | None = None  # of the last check with the baseline
         self.results: str | None = None  # the folder in which results of simulations are kept
         self.simulated: Callable[[], None] = _nothing  # is called after each simulation
+        self.reads_weights = False  # of a file that a solver or a script names, its values too: for jobs that are not only checked
         self.with_verdicts = True  # which cost most of the time of a check of jobs
         self.tries_guesses = True  # which takes as long as reading the files again (`rule.guesses`)
         self.judge: Callable[[], Iterable[JobVerdict]] = tuple  # of the last check: asked once, after all fixes
@@ -255,7 +256,14 @@ def nets_for(files: Files, settings: Settings, *, level: int = 0, stages: tuple[
             input_shapes=settings.input_shapes,
             layers=settings.layers.values(),
             facts_for=facts_for,
-            weights=StatedOrigin(settings.from_scratch, settings.weights, settings.gpus, _read_weights, _read_shapes),
+            weights=StatedOrigin(
+                settings.from_scratch,
+                settings.weights,
+                settings.gpus,
+                files.reads_weights or settings.simulate,
+                _read_weights,
+                _read_shapes,
+            ),
             level=level,
             stages=stages,
             simulate=_simulation(settings, files.results, files.simulated) if settings.simulate else None,

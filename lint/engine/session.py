@@ -330,6 +330,7 @@ class Session:
         from .opening import require_nets  # with the readers of nets: not for checks
 
         _, files = self.open_solver(path, texts)
+        files.reads_weights = True
         return require_nets(self.nets_among(path, files, phase=TRAIN), TRAIN)
 
     def refusals(self, opened: Opened) -> list[Finding]:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
+from ..source.errors import InputError
 from ..source.files import folder_with, shown
 from ..source.wording import counted
 from .published_nets import starting_point
@@ -30,8 +31,9 @@ class WeightsOrigin(NamedTuple):
 
     `evidence` is what that was taken from, as in "weights are loaded (train.sh:12)"; empty if it is only that nothing speaks
     against fillers. `is_stated` says whether somebody wrote it, in an option, the solver or a script; otherwise it was
-    inferred from the net. `trained` are the loaded weights, if the user gave their file; `named` is the file that the solver or the
-    script names, if it is there. `gpus` is the number of GPUs, each of which reads a batch of its own, with its `gpus_evidence`.
+    inferred from the net. `trained` are the loaded weights, if their file was read; `named` is the file that the solver or the
+    script names, if it is there, and `named_at` the place that does. `gpus` is the number of GPUs, each of which reads a batch
+    of its own, with its `gpus_evidence`.
     """
 
     kind: str
@@ -39,6 +41,7 @@ class WeightsOrigin(NamedTuple):
     is_stated: bool = False
     trained: TrainedWeights | None = None
     named: str = ""
+    named_at: str = ""
     gpus: int = 1
     gpus_evidence: str = ""
 
@@ -57,12 +60,13 @@ class StatedOrigin(NamedTuple):
     """What the user said of initial weights, by an option or in the configuration.
 
     `weights` is the file of the weights, or several separated by commas; `read` reads such files, and `read_shapes` only their
-    shapes. Both raise InputError.
+    shapes. Both raise InputError. `reads_named` says whether a file that the solver or a script names is read as well.
     """
 
     from_scratch: bool = False
     weights: str | None = None
     gpus: int | None = None
+    reads_named: bool = False
     read: Callable[[str], TrainedWeights] | None = None
     read_shapes: Callable[[str], TrainedWeights] | None = None
 
@@ -85,6 +89,8 @@ def origin_of(solver: SourceFile, net: Net | None, stated: StatedOrigin) -> Weig
     )
     if origin == WeightsOrigin(FILLERS) and not found.is_whole:
         origin = WeightsOrigin(UNKNOWN, "initial weights are unknown (too many scripts to read)")
+    if origin.named and stated.reads_named:
+        origin = _with_named(origin, net, stated)
     if stated.gpus is not None:
         return origin._replace(gpus=stated.gpus, gpus_evidence=f"{stated.gpus} GPUs" if stated.gpus > 1 else "")
     gpus, evidence = _gpus(found.runs)
@@ -97,15 +103,30 @@ def _of_user(stated: StatedOrigin, net: Net | None) -> WeightsOrigin | None:
         return WeightsOrigin(FILLERS, is_stated=True)
     if stated.weights is None or stated.read is None:
         return None
-    trained = stated.read(stated.weights)
+    return _from_file(net, stated.read(stated.weights))
+
+
+def _from_file(net: Net | None, trained: TrainedWeights, place: str = "") -> WeightsOrigin:
+    """Return what Caffe makes of the weights of a file; `place` says where that is named, and ends the evidence."""
     reason = refusal(net, trained) if net is not None else ""
     if reason:
-        return WeightsOrigin(UNKNOWN, f"Caffe would not load the weights: {reason}", is_stated=True)
+        return WeightsOrigin(UNKNOWN, f"Caffe would not load the weights: {reason}{place}", is_stated=True)
     broken = not_finite(net, trained) if net is not None else ""
     if broken:
-        return WeightsOrigin(LOADED, broken, is_stated=True)
+        return WeightsOrigin(LOADED, f"{broken}{place}", is_stated=True)
     fillers = _filled(net, trained) if net is not None else ""
-    return WeightsOrigin(LOADED, f"initial weights of {stated.weights}{fillers}", is_stated=True, trained=trained)
+    return WeightsOrigin(LOADED, f"initial weights of {trained.path}{fillers}{place}", is_stated=True, trained=trained)
+
+
+def _with_named(origin: WeightsOrigin, net: Net | None, stated: StatedOrigin) -> WeightsOrigin:
+    """Return an origin with the weights of the file that the solver or a script names; as it is if that cannot be read."""
+    if stated.read is None:
+        return origin
+    try:
+        trained = stated.read(origin.named)
+    except InputError:
+        return origin  # damaged (E223), only a pointer to the file, or without the library that reads it
+    return _from_file(net, trained, f" ({origin.named_at})")._replace(named=origin.named, named_at=origin.named_at)
 
 
 def _filled(net: Net, trained: TrainedWeights) -> str:
@@ -127,7 +148,7 @@ def _of_solver(solver: SourceFile) -> WeightsOrigin | None:
     files = tuple(file for each in written for file in each.split(","))
     folder = folder_with(files, solver.path, ())
     named = ",".join(shown(os.path.join(folder, each)) for each in files) if folder is not None else ""
-    return WeightsOrigin(LOADED, f"weights are loaded ({solver.path}:{line})", is_stated=True, named=named)
+    return _loaded(f"{solver.path}:{line}", named)
 
 
 def _of_scripts(runs: Sequence[TrainingRun]) -> WeightsOrigin | None:
@@ -147,11 +168,15 @@ def _of_scripts(runs: Sequence[TrainingRun]) -> WeightsOrigin | None:
             is_stated=True,
         )
     if loading is not None:
-        return WeightsOrigin(LOADED, f"weights are loaded ({_place(loading)})", is_stated=True, named=loading.weights)
+        return _loaded(_place(loading), loading.weights)
     if perhaps is not None:
         return WeightsOrigin(UNKNOWN, f"initial weights are unknown ({_place(perhaps)} may load weights)", is_stated=True)
     assert without is not None
     return WeightsOrigin(FILLERS, f"initial weights from fillers ({_place(without)})", is_stated=True)
+
+
+def _loaded(place: str, files: str) -> WeightsOrigin:
+    return WeightsOrigin(LOADED, f"weights are loaded ({place})", is_stated=True, named=files, named_at=place if files else "")
 
 
 def _gpus(runs: Sequence[TrainingRun]) -> tuple[int, str]:
