@@ -282,3 +282,34 @@ def test_other_causes_of_a_rule_and_the_order_by_likelihood_are_kept(tmp_path: P
     text = _reported(_dead("conv9", 90), _dead("conv1", 10, "cold-start"), _dead("conv2", 20, confidence=0.6), path=tmp_path / "log")
     assert text.count("warning[T303]") == 3
     assert text.index("conv9") < text.index("conv1") < text.index("conv2")
+
+
+def curve(losses: list[float]) -> str:
+    """A log without debug_info in which these losses are displayed, of a loss whose chance level is unknown."""
+    return "".join(
+        f"{HEAD}solver.cpp:239] Iteration {20 * number}, loss = {loss:g}\n{HEAD}sgd_solver.cpp:112] Iteration {20 * number}, lr = 0.01\n"
+        for number, loss in enumerate(losses)
+    )
+
+
+NOISE = [0.37, 0.43, 0.39, 0.44, 0.36, 0.42, 0.38, 0.45, 0.4, 0.41, 0.37, 0.44, 0.43, 0.38, 0.42, 0.39, 0.45, 0.41, 0.44, 0.4]
+
+
+def test_one_loss_that_stands_out_is_not_a_divergence(causes: Read) -> None:
+    spike = [*NOISE, *NOISE]
+    spike[17] = 1.3
+    assert not any(found.severity == "error" for found in causes(curve(spike)))
+    stays = [*NOISE[:10], *(2.2 + 0.01 * n for n in range(20))]
+    assert "T201" in {found.code for found in causes(curve(stays))}
+
+
+def test_scatter_is_not_a_rise(causes: Read) -> None:
+    assert not any("rate is too high" in found.cause.message for found in causes(curve([0.36, 0.37, *NOISE, 0.45, 0.44])))
+    rising = [0.4 + 0.02 * n for n in range(24)]
+    assert any("rate is too high" in found.cause.message for found in causes(curve(rising)))
+
+
+@pytest.mark.parametrize(("loss", "said"), [(0.0, "exactly 0"), (-6.4e-20, "0 up to rounding (-6e-20)")])
+def test_a_loss_of_0_is_0_however_it_is_rounded(causes: Read, loss: float, said: str) -> None:
+    (found,) = causes(curve([loss] * 12))
+    assert (found.code, found.cause.message) == ("T302", f"the loss is {said} in every iteration")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,92 @@ def test_prefixes_and_line_endings_do_not_matter(newline: str, wrapping: str, tm
     assert len(run.steps) == 2
     assert run.passes.bad is not None
     assert run.passes.bad.iteration == 1
+
+
+def prefixed(text: str, prefix: Callable[[int], str], end: str = "\n") -> str:
+    """A log with a prefix before each line, which may change from line to line, and another line ending."""
+    return "".join(f"{prefix(number)}{line}{end}" for number, line in enumerate(text.splitlines(), 1))
+
+
+HEADER = glog("Initializing solver from parameters: ") + "base_lr: 0.5\nmax_iter: 60\n" + glog("Creating layer data", "net.cpp:84")
+PREFIXES: dict[str, Callable[[int], str]] = {
+    "docker logs -t": lambda n: f"2018-03-01T00:{n // 60:02}:{n % 60:02}.{n:09}Z ",
+    "Jenkins": lambda n: f"[2018-03-01T00:{n // 60:02}:{n % 60:02}.{n:03}Z] ",
+    "ts": lambda n: f"{('Feb', 'Mar')[n > 9]} {n % 28 + 1:02} 00:00:{n % 60:02} ",
+    "ts with seconds": lambda n: f"{n}.{n % 100:02} ",
+    "syslog": lambda n: f"Mar {n % 28 + 1:2} 00:00:{n % 60:02} node7 caffe[2211]: ",
+    "cat -n": lambda n: f"{n:6}\t",
+    "grep -n": lambda n: f"{n}:",
+    "grep -Hn": lambda n: f"train.log:{n}:",
+    "MPI": lambda n: "[1,0]<stderr>:",
+    "docker compose": lambda n: "trainer_1  | ",
+    "colours": lambda n: "\x1b[32m\x1b[0m",
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
+def test_a_prefix_that_changes_from_line_to_line_is_not_another_process(prefix: Callable[[int], str], tmp_path: Path) -> None:
+    text = HEADER + iteration(0) + iteration(1, "nan") + "Killed\n"
+    (plain,), (run,) = read(text, tmp_path), read(prefixed(text, prefix), tmp_path)
+    assert run.solver_text == plain.solver_text == b"base_lr: 0.5\nmax_iter: 60\n"
+    assert str(list(run.steps)) == str(list(plain.steps))
+    assert run.passes.bad is not None
+    assert [(note.kind, note.text) for note in run.notes] == [("crashed", "Killed")]
+
+
+def test_processes_of_one_thread_number_are_told_apart_by_their_rank(tmp_path: Path) -> None:
+    pairs = zip((HEADER + iteration(0)).splitlines(), (HEADER.replace("0.5", "0.7") + iteration(0, "9")).splitlines(), strict=True)
+    runs = read("".join(f"worker-0 | {first}\nworker-1 | {second}\n" for first, second in pairs), tmp_path)
+    assert [[step.loss for step in run.steps] for run in runs] == [[2.3], [9]]
+    assert [run.solver_text for run in runs] == [b"base_lr: 0.5\nmax_iter: 60\n", b"base_lr: 0.7\nmax_iter: 60\n"]
+
+
+@pytest.mark.parametrize("end", [" \n", "\t \n", "\r\r\n", "`\n", "<br />\n", "\x1b[0m\n", "\x1b[0m\r\n"])
+@pytest.mark.parametrize("nan", ["nan", "-nan", "-nan(ind)", "-1.#IND", "inf"])
+def test_what_stands_before_the_end_of_a_line_hides_no_nan(nan: str, end: str, tmp_path: Path) -> None:
+    text = iteration(0) + iteration(1, diff=nan)
+    (run,) = read(prefixed(text, lambda number: "", end), tmp_path)
+    assert run.passes.bad is not None
+    assert run.passes.bad.iteration == 1
+    assert [value.key.layer for value in run.passes.bad if not value.finite] == ["loss", "ip"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_log_that_powershell_wrote_is_read(encoding: str, tmp_path: Path) -> None:
+    mark = b"" if encoding == "utf-16" else b"\xfe\xff"
+    content = mark + iteration(0).replace("\n", "\r\n").encode(encoding)
+    for end in (len(content), len(content) - 1, len(content) - 31):
+        (run,) = read(content[:end], tmp_path)
+        assert len(run.steps) == 1
+
+
+def test_debug_info_that_lost_its_prefix_is_read(tmp_path: Path) -> None:
+    text = "".join(line.replace(line[: line.index("]")], "I1109 ...") + "\n" for line in iteration(0, "nan").splitlines())
+    (run,) = read(text, tmp_path)
+    assert run.passes.bad is not None
+    assert [value.key.layer for value in run.passes.bad if not value.finite] == ["ip"]
+
+
+def test_a_solver_that_one_thread_builds_and_another_trains_is_one_run(tmp_path: Path) -> None:
+    (run,) = read(HEADER + iteration(0, thread=31) + iteration(1, thread=31), tmp_path)
+    assert (run.solver_text, len(run.steps), run.first_line) == (b"base_lr: 0.5\nmax_iter: 60\n", 2, 1)
+
+
+def test_what_ran_before_the_training_is_not_its_end(tmp_path: Path) -> None:
+    (run,) = read("Note: lower the batch if out of memory\n" + iteration(0), tmp_path)
+    assert run.notes == []
+
+
+TRACEBACK = 'Traceback (most recent call last):\n  File "tools/solver/layer.py", line 7, in forward\n    x = a[b]\n'
+
+
+def test_what_python_raised_is_noted_with_its_place(tmp_path: Path) -> None:
+    (run,) = read(f"{iteration(0)}{TRACEBACK}IndexError: out of range\n", tmp_path)
+    assert [(note.kind, note.text, note.source) for note in run.notes] == [("raised", "IndexError: out of range", "layer.py:7")]
+    (alone,) = read(f"{TRACEBACK}numpy.linalg.LinAlgError: singular\n", tmp_path)
+    assert alone.recognised
+    (cut,) = read(f"{iteration(0)}{TRACEBACK}", tmp_path)
+    assert cut.notes == []
 
 
 def test_a_truncated_log_is_read(tmp_path: Path) -> None:

@@ -248,7 +248,12 @@ def test_a_refusal_that_nothing_marks_is_the_line_before_the_stack_trace() -> No
     [
         ("Floating point exception (core dumped)", "invalid-setting"), ("Illegal instruction (core dumped)", "cpu-architecture"),
         ("Bus error (core dumped)", "corrupt-data"), ("Aborted (core dumped)", "process-crash"), ("Killed", "out-of-memory"),
-        ("Segmentation fault (core dumped)", "process-crash"),
+        ("Segmentation fault (core dumped)", "process-crash"), ("Terminated", "process-ended"),
+        ("./train.sh: line 3: 22206 Killed                  caffe train -solver s.prototxt", "out-of-memory"),
+        ("zsh: killed     caffe train", "out-of-memory"), ("[1]+  Killed                  caffe train", "out-of-memory"),
+        ("*** Aborted at 15 (unix time) ***\n*** SIGBUS (@0x7ee) received by PID 3; stack trace: ***", "corrupt-data"),
+        ("*** Aborted at 15 (unix time) ***\n*** SIGFPE (@0x7ee) received by PID 3; stack trace: ***", "invalid-setting"),
+        ("*** Aborted at 15 (unix time) ***\n*** SIGTERM (@0x7ee) received by PID 3; stack trace: ***", "process-ended"),
     ],
 )  # fmt: skip
 def test_what_the_shell_says_of_a_process_is_explained(end: str, cause: str) -> None:
@@ -263,6 +268,53 @@ def test_an_exception_of_a_python_layer_is_quoted() -> None:
     )
     assert found.cause.cause == "python-layer-error"
     assert "IndexError: list index out of range" in found.cause.message
+
+
+def test_labels_are_suspected_only_where_memory_was_misused() -> None:
+    assert "Labels out of range" in first(f"{STEPS}Segmentation fault (core dumped)\n").cause.reason
+    assert "Labels" not in first(f"{STEPS}Aborted (core dumped)\n").cause.reason
+
+
+RAISED = 'Traceback (most recent call last):\n  File "train.py", line 31, in <module>\nValueError: empty sequence\n'
+
+
+def test_an_exception_that_ends_a_training_is_its_end() -> None:
+    found = first(STEPS + RAISED)
+    assert (found.code, found.cause.cause) == ("T501", "python-layer-error")
+    assert "ValueError: empty sequence" in found.cause.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RAISED + STEPS, STEPS + RAISED.replace("ValueError: empty sequence", "KeyboardInterrupt"), "Killed\n" + STEPS,
+        f"{STEPS}{INFO}solver.cpp:326] Optimization Done.\n{RAISED}", "Killed in Action, a data set\n" + STEPS,
+    ],
+)  # fmt: skip
+def test_what_did_not_end_a_training_is_not_its_end(text: str) -> None:
+    assert not {found.code for found in causes(text)} & {"T501", "T502"}
+
+
+def test_an_end_says_by_itself_nothing_of_when_it_came() -> None:
+    end = f"{F}softmax_loss_layer.cpp:71] Check failed: outer_num_ * inner_num_ == bottom[1]->count() (64 vs. 32) \n"
+    reasons = [first(end + after).cause.reason for after in ("", "Aborted (core dumped)\n")]
+    assert reasons[0] == reasons[1]
+    assert "does not show when" in reasons[0]
+    late = first(f"{INFO}sgd_solver.cpp:106] Iteration 4110, lr = 2e-05\n{end}")
+    assert "after iteration 4110" in late.cause.reason
+    assert late.cause.iteration == 4110
+
+
+def test_a_rounding_error_of_ssd_is_no_setting() -> None:
+    found = first(f"{STEPS}{F}math_functions.cpp:250] Check failed: a <= b (0 vs. -1.19209e-07) \n")
+    assert "rounding error" in found.cause.message
+    other = first(f"{STEPS}{F}math_functions.cpp:250] Check failed: a <= b (0.5 vs. 0.2) \n")
+    assert "not allowed" in other.cause.message
+
+
+def test_a_line_before_a_stack_trace_is_not_called_the_reason_if_nothing_says_so() -> None:
+    found = first(f"{STEPS}speed: 0.512s / iter\n*** Check failure stack trace: ***\n")
+    assert found.cause.message == "Caffe stopped, and the line before the stack trace is: speed: 0.512s / iter"
 
 
 def test_an_unknown_check_is_shown_as_it_is() -> None:

@@ -22,6 +22,7 @@ SOARING = 100.0  # times the first loss, and at least 100
 LEAST_RISES, RISE = 2, 2.0  # in a row, each by this factor
 LEAST_SWINGS = 2  # rises above PEAK
 LARGEST_SWING, LEVEL = 10.0, 1.5  # times the first loss: what a swing may reach, and the median to which the loss returns
+STANDARD_ERRORS = 3.0  # of the difference of two means
 GRADIENT_GROWTH = 20.0  # times the usual gradient norm
 
 
@@ -137,7 +138,8 @@ def find_explosion(found: Evidence) -> Explosion | None:
 def swings(found: Evidence) -> bool:
     """Whether the loss rose far above its start more than once, but came back each time: noise, not divergence.
 
-    It ends below its start, or the rises are many and bounded, as with small batches or an adversarial pair of nets.
+    It ends below its start, or the rises are bounded and many, as with small batches or an adversarial pair of nets, or bounded and
+    of a single iteration each, after which the loss goes on as before.
     """
     losses = [abs(found.raw_loss(step)) for step in found.healthy]
     if len(losses) < FEW or found.first_bad_iteration is not None:
@@ -148,7 +150,10 @@ def swings(found: Evidence) -> bool:
     if all(high[-2:]):
         return False
     middle = median(losses[len(losses) // 2 :])
-    is_bounded = rises > LEAST_SWINGS and max(losses) < LARGEST_SWING * losses[0] and middle < LEVEL * losses[0]
+    curve = loss_curve(found)
+    assert curve is not None
+    are_single = sum(high) == rises > 0 and not any(high[-FEW:]) and not _at_chance(found, curve.end)
+    is_bounded = max(losses) < LARGEST_SWING * losses[0] and middle < LEVEL * losses[0] and (rises > LEAST_SWINGS or are_single)
     return (rises >= LEAST_SWINGS and middle < LEARNED * start) or is_bounded
 
 
@@ -237,6 +242,18 @@ def _at_chance(log: Evidence, end: float) -> bool:
         and only.traits.log_likelihood
         and abs(end - log.chance) < 0.02 * log.chance
     )
+
+
+def rises(log: Evidence) -> bool:
+    """Whether the last third of the losses is above the first by more than their scatter explains."""
+    losses = [log.raw_loss(step) for step in log.healthy]
+    third = len(losses) // 3
+    if third < 2:
+        return False
+    first, last = losses[:third], losses[-third:]
+    before, after = sum(first) / third, sum(last) / third
+    squares = sum((loss - before) ** 2 for loss in first) + sum((loss - after) ** 2 for loss in last)
+    return after - before > STANDARD_ERRORS * math.sqrt(squares / (third - 1) / third)
 
 
 def weights_not_finite(log: Evidence, bad: Value) -> bool:

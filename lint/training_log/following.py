@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..proto.named_tuple import NamedTuple
 from ..source.opener import open_regular
 from .course import CERTAIN_GROWTH
-from .log_reader import LogReader
+from .log_reader import LogReader, plain
 from .runs import Run, Step
 
 WARN_GROWTH = 20.0  # times the usual gradient norm, in two displayed iterations in a row
@@ -114,7 +114,7 @@ class Follower:
         end = piece.rfind(b"\n") + 1
         self._rest = piece[end:]
         if end:
-            self.reader.feed(piece[:end].replace(b"\r\n", b"\n"))
+            self.reader.feed(plain(piece[:end]))
             self._look()
 
     def finish(self) -> list[Run]:

@@ -1,6 +1,6 @@
 """Parse single lines of Caffe's log, in the formats of BVLC Caffe and its forks since 2013.
 
-`tee`, MPI and Windows add prefixes before that of glog, CRLF line endings, and truncated lines.
+`tee`, MPI, containers and terminals add prefixes before that of glog, colours, CRLF line endings, and truncated lines.
 Source: solver.cpp, Solver::Step, TestAll; net.cpp, ForwardDebugInfo, BackwardDebugInfo, UpdateDebugInfo;
 sgd_solver.cpp, ClipGradients, ApplyUpdate.
 """
@@ -22,17 +22,20 @@ _CUT = re.compile(rb"([\w+-]{1,100}\.(?:cpp|cu|hpp|cc|h):\d{1,9})\] ?(.*)", re.D
 # Logs of Windows ports, and of DIGITS around Caffe's words.
 _WINDOWS = re.compile(rb"\b(INFO|WARNING|ERROR|FATAL): +(?:[^ ]{0,300}[/\\])?([^ /\\]{1,100}) : line (\d{1,9}) : ?(.*)", re.DOTALL)
 _DIGITS = re.compile(rb"\] \[(DEBUG|INFO|WARNING|ERROR|CRITICAL) *\] (?:Train Caffe Model: )?(.*)", re.DOTALL)
+_RANK = re.compile(rb"(?:^|\s)(\[(?:\d{1,9},)?\d{1,9}\](?:<\w{1,20}>)?:?|[A-Za-z][\w.\[\]-]{0,60} {0,20}[|:>])\s*$")
+_WORDS = re.compile(rb"\d+|\s+|[A-Za-z]+|[^\dA-Za-z\s]+")
+_LONGEST_RANK, _LONGEST_PREFIX = 120, 200
 _SEVERITIES = {b"INFO": "I", b"DEBUG": "I", b"WARNING": "W", b"ERROR": "E", b"CRITICAL": "F", b"FATAL": "F"}
 _FRAME = re.compile(rb"[\s>|]{0,40}(?:PC: )?@ {1,40}(?:0x|\()")
 _FAILED = re.compile(rb"[\s>#|*`-]{0,20}(?:ERROR: )?(Check failed: .*)", re.DOTALL)
 _VALUE = rb"(-?(?:nan(?:\([\w]*\))?|inf(?:inity)?|\d+\.#\w+|[\d.]+(?:e[+-]?\d+)?))"
 _DEBUG = re.compile(
-    rb" *(?:\[debug_info\] )?\[(Forward|Backward|Update)\] Layer (.{1,500}), (top|bottom|param)(?: blob)? (.{0,500}?)"
+    rb"\[(Forward|Backward|Update)\] Layer (.{1,500}), (top|bottom|param)(?: blob)? (.{0,500}?)"
     rb"(?: (data|diff))?: " + _VALUE + rb"(?: \(" + _VALUE + rb"\)|; diff: " + _VALUE + rb")?\s*$",
     re.IGNORECASE,
 )
 _NORMS = re.compile(
-    rb" *\[Backward\] All net params \(data, diff\): L1 norm = \("
+    rb"\[Backward\] All net params \(data, diff\): L1 norm = \("
     + _VALUE + rb", " + _VALUE + rb"\); L2 norm = \(" + _VALUE + rb", " + _VALUE + rb"\)",
     re.IGNORECASE,
 )  # fmt: skip
@@ -41,7 +44,7 @@ _RATE = re.compile(rb"(?:\[\d+\] )?Iteration (\d{1,18}), lr = " + _VALUE, re.IGN
 _TESTING = re.compile(rb"(?:\[\d+\] )?Iteration (\d{1,18}), Testing net \(#(\d{1,18})\)")
 _OUTPUT = re.compile(
     rb"(Train|Test) net output #(\d{1,18}): (.{0,500}?) = " + _VALUE
-    + rb"(?: \(\* " + _VALUE + rb" = " + _VALUE + rb" loss\))?\s*$",
+    + rb"(?: \(\\?\* " + _VALUE + rb" = " + _VALUE + rb" loss\))?\s*$",
     re.IGNORECASE,
 )  # fmt: skip
 _SCORE = re.compile(rb"Test (?:score #(\d{1,18})|loss): " + _VALUE, re.IGNORECASE)
@@ -66,6 +69,7 @@ class Message(NamedTuple):
     severity: str  # I, W, E, F; empty if the line has no glog prefix
     source: str  # file.cpp:123
     text: bytes
+    prefix: bytes = b""  # what another program wrote before that of glog
 
 
 class Debug(NamedTuple):
@@ -159,7 +163,7 @@ class TopShape(NamedTuple):
 
 
 class Note(NamedTuple):
-    """An event in the life of a run: `done`, `stopped`, `resumed`, `finetuned`, `fatal`, `crashed`, `start`.
+    """An event in the life of a run: `done`, `stopped`, `resumed`, `finetuned`, `fatal`, `crashed`, `raised`, `start`.
 
     `told` is what may explain one that ends it, `trace` says that stack frames follow, `frame` is one of them.
     """
@@ -185,10 +189,15 @@ _NOTES = (
     (b"Number of HDF5 files", "told"),
 )
 _CRASHES = (
-    b"*** Aborted at", b"Segmentation fault", b"terminate called", b"malloc():", b"double free or corruption",
-    b"free(): invalid", b"corrupted size", b"Killed", b"std::bad_alloc", b"Aborted (core",
+    b"*** Aborted at", b"*** SIG", b"Segmentation fault", b"terminate called", b"malloc():", b"double free or corruption",
+    b"free(): invalid", b"corrupted size", b"std::bad_alloc", b"Aborted (core",
     b"Illegal instruction", b"Floating point exception", b"Bus error", b"out of memory",
 )  # fmt: skip
+# What shells say of a process that was ended: alone, or after its number.
+_ENDED = re.compile(
+    rb"(?:\S{1,300}: line \d{1,9}: *\d{1,9} |zsh: |\[\d{1,9}\][+-]? {1,9}(?:\d{1,9} {1,9})?)(?:[Kk]illed|[Tt]erminated)\b"
+    rb"|(?:Killed(?:: 9)?|Terminated(?:: 15)?)\s*$"
+)
 
 
 _TOLD = (
@@ -215,8 +224,40 @@ def message(line: bytes) -> Message:
     match = _GLOG.search(line)
     if match is None:
         return _without_prefix(line)
-    wrapping = line[: match.start()].strip()
-    return Message(wrapping + b"/" + match[3], match[1].decode(), match[4].decode("ascii", "replace"), match[5])
+    prefix = line[: match.start()]
+    return Message(
+        rank_of(prefix) + b"/" + match[3], match[1].decode(), match[4].decode("ascii", "replace"), match[5], prefix
+    )
+
+
+def rank_of(prefix: bytes) -> bytes:
+    """What a prefix says of the process that a line is of, such as `[1,0]<stderr>:` or `worker-0 |`; empty if nothing.
+
+    Times, numbers of lines and the like change from line to line.
+    """
+    found = _RANK.search(prefix[-_LONGEST_RANK:]) if prefix else None
+    return found[1] if found is not None else b""
+
+
+def process_of(stream: bytes) -> bytes:
+    """The process of a stream, as far as its key says: without the thread."""
+    return stream.rpartition(b"/")[0]
+
+
+def prefixes_like(prefix: bytes) -> re.Pattern[bytes]:
+    """What matches the prefix of each line, given one of them: numbers, widths and the names of months and days may change."""
+    words = _WORDS.findall(prefix.strip()[-_LONGEST_PREFIX:])
+    return re.compile(rb"[ \t]*" + b"".join(map(_like, words)) + rb"[ \t]?")
+
+
+def _like(word: bytes) -> bytes:
+    if word.isdigit():
+        return rb"\d{1,20}"
+    if word.isspace():
+        return rb"[ \t]{1,20}"
+    if word in (b"stderr", b"stdout"):
+        return rb"std(?:err|out)"
+    return rb"[A-Z][a-z]{2}" if len(word) == 3 and word.istitle() else re.escape(word)
 
 
 def _without_prefix(line: bytes) -> Message:
@@ -275,9 +316,8 @@ def _of_others(text: bytes) -> Event | None:
     for sign in _TOLD:
         if sign in text:
             return Note("told", text_of(text.strip()))
-    for sign in _CRASHES:
-        if sign in text:
-            return Note("crashed", text_of(text.strip()))
+    if any(sign in text for sign in _CRASHES) or _ENDED.match(text) is not None:
+        return Note("crashed", text_of(text.strip()))
     for sign, kind in _NOTES:
         if text.startswith(sign):
             return Note(kind, text_of(text))
@@ -308,7 +348,7 @@ def _of_glog(text: bytes) -> Event | None:
 
 def debug(text: bytes) -> Debug | Norms | None:
     """A line of debug_info, or the norms at the end of a backward pass. Of an [Update] line, the diff."""
-    found = _DEBUG.match(text)
+    found = _DEBUG.match(text, _start(text))
     if found is not None:
         direction = found[1].decode().capitalize()
         # The first format, of 2014 (BVLC/caffe#796), had the sum of |x|, and the mean in parentheses.
@@ -316,10 +356,17 @@ def debug(text: bytes) -> Debug | Norms | None:
         if direction == "Update" and found[8]:
             value, what = found[8], "diff"
         return Debug(direction, text_of(found[2]), found[3].decode().lower(), text_of(found[4]), what, number(value))
-    found = _NORMS.match(text)
+    found = _NORMS.match(text, _start(text))
     if found is not None:
         return Norms(number(found[1]), number(found[2]), number(found[3]), number(found[4]))
     return None
+
+
+def _start(text: bytes) -> int:
+    """Where debug_info begins in a line, which may have lost a part of its prefix."""
+    end = text.find(b"] Layer ")
+    end = text.find(b"] All net params") if end < 0 else end
+    return max(0, text.rfind(b"[", 0, max(0, end)))
 
 
 def text_of(text: bytes) -> str:

@@ -6,9 +6,12 @@ and is kept as text; only what a diagnosis needs is parsed. Other lines are pars
 
 from __future__ import annotations
 
+import codecs
+import re
 import sys
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from itertools import pairwise
+from typing import Any, BinaryIO, Protocol
 
 from ..source.opener import Unreadable, open_regular
 from . import log_lines as lines
@@ -25,6 +28,12 @@ HEADER_BYTES = 16_000_000  # of the text of a solver or net in the log
 _HEAD_OF_PASS = 1 << 14
 UNNUMBERED = 64  # passes that may wait for the line with their iteration (iter_size)
 LONGEST_LINE = 1 << 24
+_LONGEST_TRACEBACK = 1000  # lines
+_PYTHON_PLACE = re.compile(rb'\s+File "([^"]{1,1000})", line (\d{1,9})')
+_RAISED = re.compile(rb"[A-Za-z_][\w.]{0,100}(?:Error|Exception|Exit|Interrupt|StopIteration|Failure)(?::|\s*$)")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # the byte order mark, with which PowerShell begins a file
+_COLOURS = re.compile(rb"\x1b\[[\d;?]{0,20}[A-Za-z]")
+_LINE_END = re.compile(rb"(?:[ \t`\r]|<br ?/?>){1,200}\n")  # what terminals and web pages leave before it
 
 
 def read_log(path: str) -> list[Run]:
@@ -50,14 +59,15 @@ def blocks(path: str) -> Iterator[bytes]:
         raise Unreadable(path, "its gzip data are damaged") from None
 
 
-def _opened(path: str) -> BinaryIO:
-    if path == "-":
-        return sys.stdin.buffer
-    file = open_regular(path)  # of any size: it is read in blocks
-    if file.peek(2)[:2] == b"\x1f\x8b":
+def _opened(path: str) -> Any:
+    file: Any = sys.stdin.buffer if path == "-" else open_regular(path)  # of any size: it is read in blocks
+    start = file.peek(2)[:2] if hasattr(file, "peek") else b""
+    if start == b"\x1f\x8b":
         import gzip  # keeps gzip out of the start
 
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+        return gzip.GzipFile(fileobj=file)
+    if start in _UTF_16:
+        return codecs.EncodedFile(file, "utf-8", "utf-16", "replace")
     return file
 
 
@@ -69,14 +79,19 @@ def whole_lines(file: BinaryIO) -> Iterator[bytes]:
         if not end and len(rest) < LONGEST_LINE:
             rest += block
             continue
-        yield _unix(rest + block[:end])
+        yield plain(rest + block[:end])
         rest = block[end:]
     if rest:
-        yield _unix(rest)
+        yield plain(rest)
 
 
-def _unix(block: bytes) -> bytes:
-    return block.replace(b"\r\n", b"\n") if b"\r" in block else block
+def plain(block: bytes) -> bytes:
+    """Whole lines without colours, and without blanks and the line ends of other systems at their ends."""
+    if b"\x1b[" in block:
+        block = _COLOURS.sub(b"", block)
+    if any(end in block for end in (b"\r\n", b" \n", b"`\n", b"\t\n", b">\n")):
+        block = _LINE_END.sub(b"\n", block)
+    return block
 
 
 class Observer(Protocol):
@@ -99,6 +114,8 @@ class LogReader:
         self._blocks = 0
         self._mixed = False
         self._current: _Stream | None = None
+        self._prefix: re.Pattern[bytes] | None = None  # of other programs, before each line
+        self._of_rank: dict[bytes, _Stream] = {}  # the latest of each
 
     def feed(self, block: bytes) -> None:
         """Reads some whole lines."""
@@ -122,6 +139,10 @@ class LogReader:
             stream.close()
         runs = [run for stream in self._streams.values() for run in stream.runs]
         runs.sort(key=lambda run: run.first_line)
+        _join_threads(runs)
+        for run in runs:
+            if not run.stream and any(other.first_line > run.first_line and not other.empty for other in runs):
+                run.notes = [note for note in run.notes if note.kind not in ("crashed", "raised")]  # of what ran before the training
         telling = [run for run in runs if not run.empty or run.told or any(n.kind in ("fatal", "crashed") for n in run.notes)]
         runs = telling or runs[-1:]
         for number, run in enumerate(runs, 1):
@@ -135,22 +156,30 @@ class LogReader:
 
     def _line(self, text: bytes) -> None:
         said = lines.message(text)
-        event = lines.event(said)
         stream = self._current
+        if said.severity:
+            if said.prefix.strip() and (self._prefix is None or self._prefix.match(text) is None):
+                self._prefix = lines.prefixes_like(said.prefix)
+        elif self._prefix is not None and (found := self._prefix.match(text)) is not None:
+            text = text[found.end() :]
+            said = lines.message(text)
+            stream = self._of_rank.get(lines.rank_of(found[0]), stream)
+        event = lines.event(said)
         if said.severity:
             # Data are read by threads of their own, whose errors are of the run that reads them.
             stops_here = isinstance(event, Note) and event.kind in ("fatal", "told")
             is_other = bool(said.stream) and stream is not None and said.stream != stream.key
             if stream is None or (is_other and event is not None and not stops_here):
-                stream = self._current = self._stream(said.stream)
+                stream = self._stream(said.stream)
         elif stream is None:
-            stream = self._current = self._stream(b"")
-        assert stream is not None
+            stream = self._stream(b"")
+        self._current = stream
         stream.line(text, said, event, self.line)
 
     def _stream(self, key: bytes) -> _Stream:
         if key not in self._streams:
             self._streams[key] = _Stream(key, self.line, self._observer)
+        self._of_rank[lines.process_of(key)] = self._streams[key]
         return self._streams[key]
 
     def _debug(self, text: bytes, count: int) -> None:
@@ -169,6 +198,17 @@ class LogReader:
             key = lines.message(written).stream
             stream = self._current = self._stream(key or first)
             stream.debug(written + b"\n", number, 1)
+
+
+def _join_threads(runs: list[Run]) -> None:
+    """Give what one thread of a process printed while it built the solver to the run of another, which trains it.
+
+    Source: parallel.cpp of NVIDIA's fork, P2PManager::Run, starts a thread for each GPU.
+    """
+    for building, training in pairwise(runs):
+        of_one = building.stream != training.stream and lines.process_of(building.stream) == lines.process_of(training.stream)
+        if of_one and building.empty and building.solver_text and not training.empty and not training.solver_text:
+            training.take_built(building)
 
 
 def debug_block(block: bytes, start: int) -> tuple[int, int]:
@@ -235,10 +275,10 @@ class _Stream:
         self._rate: tuple[int, float, int] | None = None
         self._header: list[bytes] | None = None
         self._header_size = 0
-        self._header_prefix = b""
         self._header_is_net = False
         self._setting_up = ""
         self._last: tuple[bytes, int] = (b"", 0)  # the last line with words, and its number
+        self._traceback: list[bytes] | None = None  # of Python, as far as it was read
 
     # -- lines ----------------------------------------------------------------------------------------------
 
@@ -250,10 +290,12 @@ class _Stream:
         if self._header is not None:
             if not said.severity:
                 if self._header_size < HEADER_BYTES:
-                    self._header.append(text.removeprefix(self._header_prefix))
+                    self._header.append(text)
                     self._header_size += len(text)
                 return
             self._end_header()
+        if self._traceback is not None:
+            self._read_traceback(said, number)
         before, self._last = self._last, (said.text, number) if said.text.strip() else self._last
         if isinstance(event, Note) and event.kind == "trace":
             self._trace(*before)
@@ -270,6 +312,7 @@ class _Stream:
         elif isinstance(event, lines.Testing):
             self._end_test()
             self._testing = (event.iteration, event.net)
+            self.run.reached = event.iteration
         elif isinstance(event, lines.Clipping):
             self._clip(event, number)
         else:
@@ -282,8 +325,6 @@ class _Stream:
             if not self._header_is_net and (not run.empty or run.solver_text):
                 run = self._next_run(number)
             self._header, self._header_size = [], 0
-            wrapping = said.stream.rpartition(b"/")[0]  # the prefix that MPI adds to every line
-            self._header_prefix = text[: text.find(wrapping) + len(wrapping)]
         elif isinstance(event, lines.NoBackward):
             if len(run.net_texts) < 2:
                 run.no_backward.add(event.layer)
@@ -302,8 +343,23 @@ class _Stream:
         if text.strip() and not any(note.kind in ("fatal", "crashed") for note in self.run.notes):
             self.run.notes.append(Noted("fatal", lines.text_of(text.strip()), "", number))
 
+    def _read_traceback(self, said: Message, number: int) -> None:
+        """Takes a line after the start of a traceback, and at its end notes what was raised, and in which line of which file."""
+        assert self._traceback is not None
+        if said.text[:1].isspace() and not said.severity and len(self._traceback) < _LONGEST_TRACEBACK:
+            self._traceback.append(said.text)
+            return
+        if not said.severity and _RAISED.match(said.text) is not None:
+            places = [found for each in self._traceback if (found := _PYTHON_PLACE.match(each)) is not None]
+            source = b"%s:%s" % (re.split(rb"[/\\]", places[-1][1])[-1], places[-1][2]) if places else b""
+            self.run.notes.append(Noted("raised", lines.text_of(said.text.strip()), lines.text_of(source), number))
+            self.run.recognised |= any(b"caffe" in each or b"solver" in each for each in self._traceback)
+        self._traceback = None
+
     def _note(self, event: Note, said: Message, number: int) -> None:
         if event.kind in ("told", "frame"):
+            if event.text.startswith("Traceback (most recent"):
+                self._traceback = []
             ended = any(note.kind in ("fatal", "crashed") for note in self.run.notes)
             if event.kind == "frame" and len(self.run.frames) < FRAMES:
                 self.run.frames.append(Noted("frame", event.text, "", number))
@@ -344,10 +400,12 @@ class _Stream:
         if last is not None and last.iteration == event.iteration and not last.outputs and not norms:
             return  # the last line of a run, or a line of another rank
         self._end_step()
+        self.run.reached = event.iteration
         self.run.steps.append(Step(event.iteration, number, event.value, rate, rate_line, (), norms, norms_line))
 
     def _set_rate(self, event: lines.Rate, number: int) -> None:
         self._rate = (event.iteration, event.value, number)
+        self.run.reached = event.iteration
         last = self.run.steps.last
         if last is not None and last.iteration == event.iteration:
             self.run.steps.replace_last(last._replace(rate=event.value, rate_line=number))
@@ -481,7 +539,7 @@ def _display(run: Run) -> int:
 
 def not_finite(text: bytes) -> bool:
     """Whether a block of debug_info has a value that is NaN or infinite."""
-    if b"nan\n" in text or b"inf\n" in text:
+    if b"nan\n" in text or b"inf\n" in text or b"nan(" in text:
         return True
     # Windows prints 1.#INF, Caffe in 2014 printed a second value in parentheses, and the last line may be incomplete. The
     # format is the same in the whole log, so the beginning tells.

@@ -18,6 +18,7 @@ BATCHES_CHANGE = "batch-size-changes"
 LONGEST_TEXT = 4_000  # characters of one line that are searched
 _PAIR = re.compile(r"\((?P<a>-?[\w.+-]{1,40}) vs\. (?P<b>-?[\w.+-]{1,40})\)")
 _GAP = "[^\n]{0,200}?"
+_SHELL = r"(?:^|\n *|line \d{1,9}: *\d{1,9} |zsh: |\][+-]? {1,9}\d{0,9} {0,9})"  # before what a shell says of a process
 
 
 class Meaning(NamedTuple):
@@ -112,15 +113,15 @@ MEANINGS = (
     Meaning(
         r"(?P<said>\b[A-Z]\w{0,60}(?:Error|Exception): [^\n]{0,200})",
         "python-layer-error",
-        "a Python layer raised an exception: <said>",
-        "Caffe ends when Python code of a layer raises.",
-        "Read the traceback above this line: it names the place in the layer's file.",
+        "Python code raised an exception: <said>",
+        "Caffe ends when Python code of a layer raises, and so does the program that trains.",
+        "Read the traceback above this line: it names the place in the file.",
     ),
     Meaning(
         r"error_already_set|Traceback \(most recent call last\)",
         "python-layer-error",
-        "a Python layer raised an exception",
-        "Caffe ends when Python code of a layer raises.",
+        "Python code raised an exception",
+        "Caffe ends when Python code of a layer raises, and so does the program that trains.",
         "Read the traceback above this line: its last line says what is wrong.",
     ),
     # -- the text format ------------------------------------------------------------------------------------------
@@ -725,7 +726,7 @@ MEANINGS = (
     # -- the machine --------------------------------------------------------------------------------------------
     Meaning(
         r"[Oo]ut of memory|cudaErrorMemoryAllocation|cudaSuccess \(2 vs|std::bad_alloc|ALLOC_FAILED|host allocation of size"
-        r"|Cannot allocate memory|^Killed|\nKilled",
+        r"|Cannot allocate memory|" + _SHELL + r"[Kk]illed\b",
         "out-of-memory",
         "memory ran out",
         "Activations need memory in proportion to batch_size. A test net keeps its memory beside that of the training net.",
@@ -814,7 +815,15 @@ MEANINGS = (
         "a mapped file ended earlier than it should",
         "An LMDB that was cut off, or a full disk or /dev/shm, has this effect.",
         "Copy or build the database again, and check free space.",
-        DATA,
+        MACHINE,
+    ),
+    Meaning(
+        r"\*\*\* SIG(?:TERM|HUP|INT|QUIT|KILL|XCPU) |" + _SHELL + r"[Tt]erminated\b",
+        "process-ended",
+        "another program or a person ended it",
+        "Caffe was told to end: by a job system whose time or memory was used up, by `kill`, or by the terminal that was closed.",
+        "Ask the job system why. Train in tmux or with nohup, and continue from the last snapshot with `-snapshot`.",
+        MACHINE,
     ),
     # -- layers -----------------------------------------------------------------------------------------------------
     Meaning(
@@ -902,6 +911,15 @@ MEANINGS = (
         "a setting that the layer needs is missing or 0",
         "num_output, kernel_size, stride and shapes must be positive.",
         _CHECK,
+    ),
+    Meaning(
+        r"a <= b \(0 vs\. -\d[\d.]*e-0[6-9]\)",
+        "invalid-setting",
+        "a crop of SSD's sampler came out larger than the image by a rounding error: from <a> to <b>",
+        "Where SampleBBox cuts an aspect ratio to what fits, the width is scale * sqrt(1 / scale^2), which need not be exactly 1 "
+        "(sampler.cpp). The files are right.",
+        "Limit bbox_width and bbox_height to 1 in SampleBBox, and build Caffe again.",
+        MACHINE,
     ),
     Meaning(
         r"inferred_axis_|should be specified; not both|specify(?:ied)? (?:either|one)[^\n]{0,60}?not both"

@@ -18,6 +18,7 @@ Item = TypeVar("Item")
 
 HEAD, TAIL, MIDDLE = 512, 1024, 4096  # steps and tests that a run keeps: first, last, and evenly between
 FIRST_PASSES, RECENT_PASSES, AFTER_BAD, SAMPLE = 3, 12, 2, 160
+ROUNDING = 1e-12  # a loss below is 0: Caffe prints some as -6e-20
 BAD_STEPS, BAD_TESTS = 1000, 16
 TOLD, FRAMES = 6, 16  # lines that may explain the end of a run, and stack frames
 RECENT_BYTES = SAMPLE_BYTES = 24_000_000  # of passes that are kept as text: the latest, and a sample
@@ -108,6 +109,12 @@ class Step(NamedTuple):
     def finite(self) -> bool:
         """Whether its loss and all its outputs are neither NaN nor infinite."""
         return math.isfinite(self.loss) and all(math.isfinite(out.value) for out in self.outputs)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether its loss and all its outputs that are losses are 0, up to rounding."""
+        losses = [self.loss, *(out.value for out in self.outputs if out.weight)]
+        return all(abs(loss) < ROUNDING for loss in losses)
 
 
 class Test(NamedTuple):
@@ -257,7 +264,17 @@ class Run:
         self.notes: list[Noted] = []
         self.told: deque[Noted] = deque(maxlen=TOLD)  # errors and what was opened, before the end
         self.frames: list[Noted] = []
+        self.reached: int | None = None  # the last iteration of which any line was read
         self.recognised = False  # whether any line is Caffe's
+
+    def take_built(self, built: Run) -> None:
+        """Takes the solver, the nets and the notes of a run that has nothing else: it built what this one trains."""
+        self.first_line = min(self.first_line, built.first_line)
+        self.solver_text, self.net_texts = built.solver_text, built.net_texts
+        self.no_backward, self.shapes, self.creating = built.no_backward, built.shapes, built.creating
+        self.notes = sorted((*built.notes, *self.notes), key=lambda note: note.line)
+        self.told = deque(sorted((*built.told, *self.told), key=lambda note: note.line), maxlen=TOLD)
+        built.solver_text, built.notes, built.told = b"", [], deque(maxlen=TOLD)
 
     @property
     def test_bad(self) -> Pass | None:

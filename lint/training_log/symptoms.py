@@ -14,6 +14,7 @@ from ..layers.loss import LARGEST_LOG_TERM, LARGEST_SOFTMAX_TERM
 from ..moments.layer_type import SOFTMAX
 from ..net.classes import number_of_classes
 from ..proto.named_tuple import NamedTuple
+from .runs import ROUNDING
 
 if TYPE_CHECKING:
     from ..net.net import Net
@@ -112,7 +113,7 @@ SYMPTOMS = {
     "loss-average": Symptom(
         "the loss is not the sum of its outputs",
         "`Iteration N, loss = …` is the sum of all losses times their weights, averaged over the last average_loss "
-        "displayed iterations and over iter_size passes. `Train net output` lines show the last pass alone. So they "
+        "iterations and over iter_size passes. `Train net output` lines show the last pass alone. So they "
         "need not add up.",
         (),
         (),
@@ -264,7 +265,7 @@ def of_loss(value: float, tolerance: float) -> Seen | None:
         return Seen("nan")
     if math.isinf(value):
         return Seen("inf")
-    if abs(value) < 1e-12:
+    if abs(value) < ROUNDING:
         return Seen("zero-loss")
     if value < 0:
         return Seen("negative-loss")

@@ -22,6 +22,8 @@ from ...training_log.runs import Noted, Run
 
 _LONGEST_NOTE = 500  # characters
 _SET_UP = ("Opening file ", "A total of ", "Number of HDF5 files")  # what data layers say when they are created
+_OF_MEMORY = re.compile(r"Segmentation fault|SIGSEGV|malloc|free\(|double free|corrupted size")
+_BY_USER = ("KeyboardInterrupt", "SystemExit")
 _NEAR = 12  # lines before the end within which an error explains it
 _ALONE = re.compile(r"Error parsing text-format|A total of 0 |Number of HDF5 files: 0|No module named|could not broadcast")
 
@@ -38,6 +40,8 @@ def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
 
     It also says when Caffe stopped. Before the first iteration, the files or the command are at fault; after it, they had
     passed, and the data of a batch are.
+
+    An exception of Python that ends a training is reported like a failed check, unless the user interrupted it.
 
     ## Why is this bad?
 
@@ -56,7 +60,7 @@ def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
     The source file that the line itself names. The table of all messages is `lint/training_log/refusal_messages.py`.
     """
     run = log.run
-    fatal = next((note for note in run.notes if note.kind == "fatal"), None)
+    fatal = next((note for note in run.notes if note.kind == "fatal"), None) or _raised(run)
     if fatal is None and not log.steps:
         fatal = next((note for note in run.told if _ALONE.search(note.text[:1000])), None)
     if fatal is None or (fatal.kind == "told" and any(note.kind == "crashed" for note in run.notes)):
@@ -66,7 +70,10 @@ def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
     text = fatal.text.strip()
     at = f" at {fatal.source}" if fatal.source else ""
     function = next((name for name in map(function_of, (frame.text for frame in run.frames)) if name), "")
-    if found is None:
+    if found is None and not fatal.source and "Check failed" not in text:
+        message = f"Caffe stopped, and the line before the stack trace is: {text}"
+        why = "If that is not what Caffe said, the line of the check that failed is missing in this log."
+    elif found is None:
         message, why = f"Caffe stopped{at}: {text}", "The line itself shows the check that failed."
     else:
         message, why = f"Caffe stopped: {found.what}", found.why
@@ -77,7 +84,7 @@ def caffe_fatal_error(log: Evidence) -> Iterator[Cause]:
         0.99,
         (found.layer if found else None) or _under_construction(log) or _by_source(log, fatal),
         found.blob if found else None,
-        log.steps[-1].iteration if log.steps else None,
+        log.run.reached,
         _line(found, told, fatal),
         shown(map(_shown, told[-3:]), _shown(fatal), map(_shown, run.frames[:1])),
         help=found.help if found else "",
@@ -90,9 +97,10 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
 
     ## What it does
 
-    Flags `*** Aborted at`, `Segmentation fault`, `malloc(): …`, `Killed` and `std::bad_alloc` in the log of a run that did
-    not end with `Optimization Done.` The errors before it and the stack frames after it say in which layer it died: an ImageData
-    layer whose list is empty, or a loss that read beyond its scores.
+    Flags `*** Aborted at`, `*** SIG…`, `Segmentation fault`, `malloc(): …`, `Killed` and `std::bad_alloc` in the log of a run
+    that did not end with `Optimization Done.` and did not go on after it. The signal tells a division by 0, a processor that is too
+    old, a database that was cut off, and an end that came from outside. The errors before it and the stack frames after it say in
+    which layer it died: an ImageData layer whose list is empty, or a loss that read beyond its scores.
 
     ## Why is this bad?
 
@@ -113,12 +121,13 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
     softmax_loss_layer.cpp (checks that are compiled out). Checked by running Caffe with labels of 1e9.
     """
     run = log.run
-    note = next((note for note in run.notes if note.kind == "crashed"), None)
-    if note is None or any(other.kind in ("fatal", "done", "stopped") for other in run.notes):
+    crashed = [note for note in run.notes if note.kind == "crashed" and not _went_on(run, note)]
+    if not crashed or any(other.kind in ("fatal", "done", "stopped") for other in run.notes) or _raised(run) is not None:
         return
+    note, words = crashed[0], "\n".join(each.text for each in crashed)
     told = _before(run, note)
     frames = [frame.text for frame in run.frames]
-    found = explain(_text(told), note.text, _text(run.frames), had_begun=_had_begun(log))
+    found = explain(_text(told), words, _text(run.frames), had_begun=_had_begun(log))
     crash = explain_crash(frames)
     inside = f" in {crash.function}" if crash is not None else ""
     if found is not None:
@@ -126,10 +135,13 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
     elif crash is not None and crash.why:
         cause, message = crash.cause, f"the process died{inside}"
         why, help_, where = f"Caffe printed no reason, but {crash.why}.", "Check the labels with `caffe-lint inputs`.", DATA
-    else:
+    elif _OF_MEMORY.search(words):
         cause, message, where = "process-crash", f"the process died{inside}: {note.text}", FILES
         why = "Caffe printed no reason. Labels out of range can cause this, since release builds do not check them."
         help_ = "Check the labels with `caffe-lint inputs`."
+    else:
+        cause, message, where = "process-crash", f"the process died{inside}: {note.text}", ""
+        why, help_ = "It ended itself, as at a check that fails: what it said before that is missing in this log.", ""
     yield Cause(
         cause,
         message,
@@ -137,11 +149,24 @@ def process_crash(log: Evidence) -> Iterator[Cause]:
         0.9,
         _under_construction(log),
         None,
-        log.steps[-1].iteration if log.steps else None,
+        log.run.reached,
         _line(found, told, note),
         shown(map(_shown, told[-3:]), _shown(note), map(_shown, [f for f in run.frames if function_of(f.text)][:1])),
         help=help_,
     )
+
+
+def _went_on(run: Run, note: Noted) -> bool:
+    """Whether the training went on after a line, so that it was not its end."""
+    return run.steps.last is not None and run.steps.last.line > note.line
+
+
+def _raised(run: Run) -> Noted | None:
+    """The exception of Python that ended a training; None if it went on, had ended, or the user interrupted it."""
+    if any(note.kind in ("done", "stopped") for note in run.notes):
+        return None
+    raised = [note for note in run.notes if note.kind == "raised" and not _went_on(run, note)]
+    return raised[0] if raised and not raised[0].text.startswith(_BY_USER) else None
 
 
 def _before(run: Run, end: Noted) -> list[Noted]:
@@ -171,11 +196,12 @@ def _shown(note: Noted) -> Shown:
 def _had_begun(log: Evidence) -> bool | None:
     """Whether an iteration or a test came before the end; None if the log is too short an excerpt to say."""
     run = log.run
-    if log.steps or log.tests or log.first_pass is not None:
+    if run.reached is not None or log.steps or log.tests or log.first_pass is not None:
         return True
     is_set_up = any(note.text.startswith(_SET_UP) for note in run.told)
     prints_net = bool(run.creating or run.shapes or run.solver_text or run.net_texts)
-    return False if is_set_up or prints_net or run.notes[:1] != run.notes[-1:] else None
+    starts = any(note.kind in ("start", "resumed", "finetuned") for note in run.notes)
+    return False if is_set_up or prints_net or starts else None
 
 
 def _when(log: Evidence, where: str) -> str:
@@ -190,14 +216,14 @@ def _when(log: Evidence, where: str) -> str:
     if not begun:
         what = "the command line and the files that it names" if where == COMMAND else "the files"
         return f"It came before the first iteration: look at {what}."
-    if not log.steps:
+    if log.run.reached is None:
         return "It came in the first pass, so the net could be built: look at the data."
-    return f"It came after iteration {log.steps[-1].iteration}, so the files had passed until then: look at the data."
+    return f"It came after iteration {log.run.reached}, so the files had passed until then: look at the data."
 
 
 def _under_construction(log: Evidence) -> str | None:
     """The last layer that Caffe announced to create, if the training had not begun."""
-    return log.run.creating if not log.steps else None
+    return log.run.creating if log.run.reached is None else None
 
 
 def _by_source(log: Evidence, fatal: Noted) -> str | None:

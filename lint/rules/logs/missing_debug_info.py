@@ -51,9 +51,10 @@ def missing_debug_info(log: Evidence) -> Iterator[Cause]:
     bad = log.first_bad
     if bad is not None:
         iteration = log.bad_pass.iteration if log.bad_pass is not None else None
+        since = "" if iteration is None else f" from iteration {iteration} on"
         yield Cause(
             UNEXPLAINED,
-            f"values are NaN or infinite from iteration {iteration} on, first in {bad.key.role} '{bad.key.blob}' of layer"
+            f"values are NaN or infinite{since}, first in {bad.key.role} '{bad.key.blob}' of layer"
             f" '{bad.key.layer}'",
             "The log does not show why: neither loss nor gradients had grown before.",
             0.1,

@@ -104,7 +104,7 @@ def zero_gradients(log: Evidence) -> Iterator[Cause]:
     with_norms = [each for each in log.passes if each.norms is not None]  # the last pass has no backward pass
     all_zero = bool(with_norms) and all(each.norms is not None and each.norms.l1_diff == 0 for each in with_norms)
     losses = [step.loss for step in log.steps]
-    zero_loss = len(losses) >= 3 and all(loss == 0 for loss in losses)
+    zero_loss = len(losses) >= 3 and all(step.is_zero for step in log.steps)
     if not all_zero and not zero_loss:
         return
     backward = first is not None and any(value.key.direction == "Backward" for value in first)
@@ -115,9 +115,10 @@ def zero_gradients(log: Evidence) -> Iterator[Cause]:
     if zero_loss:
         out = log.outputs[0] if log.outputs else None
         why, label = _why_zero(log)
+        zero = f"0 up to rounding ({losses[-1]:.1g})" if any(losses) else "exactly 0"
         yield Cause(
             "loss-always-zero",
-            "the loss is exactly 0 in every iteration" + (", and so is every gradient" if all_zero else ""),
+            f"the loss is {zero} in every iteration" + (", and so is every gradient" if all_zero else ""),
             f"Nothing contributes to the loss: {why}.",
             0.97,
             out.layer if out else None,

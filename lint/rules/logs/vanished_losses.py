@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from ...rule.registry import rule
 from ...training_log.causes import Cause, Shown, shown, step_line
 from ...training_log.evidence import Evidence
-from ...training_log.runs import Step, Test
+from ...training_log.runs import Test
 
 LEAST = 3  # displayed iterations in a row
 GOOD = 0.9  # a test accuracy from which on a loss of 0 is a success
-_ROUNDING = 1e-12
 _WITH_MARGIN = ("hinge", "contrast", "triplet", "margin", "rank")
 _BOXES = ("box", "coverage", "mbox", "map", "rpn", "loc")
 _SCORES = ("map", "precision", "recall", "acc", "iou", "detection")
@@ -46,7 +45,7 @@ def loss_becomes_zero(log: Evidence) -> Iterator[Cause]:
     """
     steps = log.steps
     tail = 0
-    while tail < len(steps) and _is_zero(steps[-1 - tail]):
+    while tail < len(steps) and steps[-1 - tail].is_zero:
         tail += 1
     if tail < LEAST or tail == len(steps) or any(_has_margin(log, out.layer) for out in log.outputs):
         return
@@ -71,11 +70,6 @@ def loss_becomes_zero(log: Evidence) -> Iterator[Cause]:
         + (": sizes of the boxes after resizing, classes that are mapped to nothing." if boxes else ": how many "
         "differ from ignore_label."),
     )
-
-
-def _is_zero(step: Step) -> bool:
-    weighted = [out.value for out in step.outputs if out.weight]
-    return abs(step.loss) < _ROUNDING and all(abs(value) < _ROUNDING for value in weighted)
 
 
 def _has_margin(log: Evidence, layer: str) -> bool:
