@@ -209,6 +209,36 @@ def test_broken_training_explains_advice_on_rates_and_clipping() -> None:
     assert found["G101"].caused_by == found["N204"].as_cause
 
 
+def test_a_rate_that_ends_early_explains_no_divergence() -> None:
+    fading = UNCLIPPED.replace("base_lr: 0.01", "base_lr: 1e4").replace(
+        'lr_policy: "fixed"', 'lr_policy: "step"\ngamma: 0.1  # caffe-lint: ignore[S128]\nstepsize: 100'
+    ).replace("max_iter: 100", "max_iter: 100000")
+    assert "stepsize" in fading
+    codes = {finding.code for finding in check_files({"solver.prototxt": fading, "net.prototxt": NET})}
+    assert "S128" not in codes
+    assert codes & {"G101", "G102"}
+
+
+def test_a_missing_net_explains_no_error_of_the_solver_itself() -> None:
+    solver = SOLVER.replace('net: "net.prototxt"', 'train_net: "/home/me/net.prototxt"\ntest_net: "a"\ntest_net: "b"\ntest_iter: 1')
+    found = {finding.code: finding for finding in check_files({"solver.prototxt": solver})}
+    assert found["S102"].severity == "error"
+    assert found["S102"].caused_by is None
+
+
+def test_a_cause_in_one_job_explains_nothing_that_concerns_another() -> None:
+    second = NET[NET.index("layer {\n  name: \"loss\"") :].replace('"loss"', '"second"')
+    net = NET + second.replace("layer {", "layer { loss_weight: 100000", 1)
+    stopped, runs = UNCLIPPED.replace("base_lr: 0.01", "base_lr: 0"), UNCLIPPED
+    found = check_files({"stopped.prototxt": stopped, "net.prototxt": net})
+    alone = {finding.code: finding.caused_by for finding in found}
+    assert "S125" in alone
+    found = check_files({"stopped.prototxt": stopped, "runs.prototxt": runs, "net.prototxt": net})
+    (dominant,) = [finding for finding in found if finding.code == "G103"]
+    assert dominant.place.path == "net.prototxt"
+    assert dominant.caused_by is None
+
+
 def test_what_a_cause_explains_is_silent_with_it() -> None:
     (net_name,) = [line for line in FROZEN.splitlines() if "SoftmaxWithLoss" in line]
     suppressed = FROZEN.replace(net_name, f"{net_name}  # caffe-lint: ignore[N204]")

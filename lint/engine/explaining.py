@@ -48,13 +48,20 @@ def explained(
         for number, explanation in enumerate(EXPLANATIONS):
             if finding.code in explanation.effects:
                 spot = spot_of(finding.place.path, finding.start)
-                for key in _as_effect(explanation.where, finding.place.path, spot, job_numbers):
-                    for cause in causes.get((number, *key), ()):
-                        if cause.as_cause != finding.as_cause:
-                            return cause.as_cause
+                keys = _as_effect(explanation.where, finding.place.path, spot, job_numbers)
+                there = [_explaining(finding, explanation.where, causes.get((number, *key), ())) for key in keys]
+                found = [cause for cause in there if cause is not None]
+                if found and (explanation.where != JOB or len(found) == len(there)):
+                    return found[0]
         return None
 
     return [finding._replace(caused_by=cause_of(finding)) for finding in findings]
+
+
+def _explaining(finding: Finding, where: str, causes: Iterable[Finding]) -> Cause | None:
+    """Return the first of some causes that may explain a finding: another one, and far from it one that is at least as severe."""
+    may = (cause.as_cause for cause in causes if where not in (FILE, JOB) or cause.reaches(finding.severity))
+    return next((cause for cause in may if cause != finding.as_cause), None)
 
 
 def without_effects(findings: Iterable[Finding], silent: Iterable[Finding]) -> list[Finding]:

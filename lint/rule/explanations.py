@@ -30,7 +30,8 @@ _ADVICE_ON_STABILITY = ("G101", "G102", "G103", "G107", "G108")
 # Advice that concerns most solvers rather than one: people read of it once, at the end.
 ON_ALL_JOBS = frozenset({"G101"})
 
-# For a finding, the first entry that finds a cause applies. No rule may explain itself through others.
+# For a finding, the first entry that finds a cause applies. No rule may explain itself through others. In another layer, a cause
+# explains nothing that is more severe than it, and in a job nothing that concerns another job as well.
 EXPLANATIONS = (
     # Of a layer type that is unknown or wrong, the fields are unknown, and its settings and numbers of blobs do not fit.
     Explanation(
@@ -64,7 +65,7 @@ EXPLANATIONS = (
     Explanation(("D108",), ("D107", "D119"), LAYER),
     Explanation(("D103",), ("D107", "D118"), LAYER),
     # Where the data, the statistics or the update are broken, or nothing is trained, no rate and no clipping helps.
-    Explanation(("D103", "N204", "N405", "S125", "S128"), _ADVICE_ON_STABILITY, JOB),
+    Explanation(("D103", "N204", "N405", "S125"), _ADVICE_ON_STABILITY, JOB),
     # The causes of one predicted course: its repair changes initial weights before loss weights, and these before the rate.
     Explanation(("G106",), ("G101", "G102", "G108"), JOB),
     Explanation(("G113",), ("G101", "G102", "G103", "G106"), JOB),
