@@ -227,3 +227,20 @@ def test_a_second_run_of_the_fix_changes_nothing() -> None:
 
 def test_a_net_alone_has_no_solver_to_judge() -> None:
     assert places(check(NET + EUCLIDEAN, select=("G101",))) == []
+
+
+def test_a_rate_somewhat_above_its_limit_is_advice() -> None:
+    (finding,) = findings(LOADED.replace("0.001", "1"), NET + SOFTMAX)
+    assert (finding.severity, "a learning rate of 1 is high (G102)" in finding.message) == ("advice", True)
+
+
+@pytest.mark.parametrize(("normalising", "is_named"), [("Power", True), ("BatchNorm", False), ("OurNorm", False), ("BNConv", False)])
+def test_layers_that_may_normalise_are_no_missing_normalisation(normalising: str, is_named: bool) -> None:
+    deep = "".join(
+        f'layer {{ name: "ip{n}" type: "InnerProduct" bottom: "b{n}" top: "t{n}" inner_product_param {{ num_output: 4 }} }}\n'
+        f'layer {{ name: "n{n}" type: "{normalising}" bottom: "t{n}" top: "b{n + 1}" }}\n'
+        for n in range(20)
+    )
+    net = NET.replace('top: "fc"', 'top: "b0"') + deep
+    (finding,) = findings(LOADED, net + SOFTMAX.replace('bottom: "fc"', 'bottom: "b20"'))
+    assert ("no normalisation" in finding.message) == is_named

@@ -180,6 +180,11 @@ class Layer:
                 return True
         return False
 
+    @property
+    def may_normalise(self) -> bool:
+        """Whether it normalises, or is of a type of which nobody knows whether it does."""
+        return self.traits.normalises or self.kind is None or not self.kind.described
+
     def loss_weight(self, top_index: int) -> float:
         """The weight of a top in the loss, 0 for none."""
         return self.loss_weights[top_index] if top_index < len(self.loss_weights) else 0.0

@@ -168,7 +168,7 @@ def _limits_range(layer: Layer) -> bool:
 
 
 def _is_normalised_next(blob: Blob) -> bool:
-    """Whether every reader of a blob normalises it, or passes it on to layers that do."""
+    """Whether every reader of a blob normalises it, as far as is known, or passes it on to layers that do."""
     reached = [blob]
     for number, each in enumerate(reached):
         if number == _REACH:
@@ -176,7 +176,7 @@ def _is_normalised_next(blob: Blob) -> bool:
         if not each.consumers:
             return False
         for consumer in each.consumers:
-            if consumer.traits.normalises:
+            if consumer.may_normalise:
                 continue
             if not consumer.traits.keeps_scale or consumer.traits.joins or not consumer.tops:
                 return False

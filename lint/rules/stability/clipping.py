@@ -21,8 +21,9 @@ from ...rule.registry import Option, rule
 from ...solver.solver_types import LAYER_WISE_RATES
 from ...source.written import is_absent, place_beside
 from ...stability.advice.patches import CLIP_BESIDE, clip_patch
-from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, judge_rate
+from ...stability.advice.rate_limit import FAR, judge_rate
 from ...stability.computed import cannot_tell, stability_of
+from ...stability.signal.update_rule import ADAPTIVE
 from ...stability.verdict.verdict import RISKY
 
 if TYPE_CHECKING:
@@ -66,13 +67,15 @@ def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[
     ## When it is reported
 
     - **warning** if the training is judged likely to diverge and a threshold prevents it. Where it cannot be judged: if it has
-      a recurrent layer, or a learning rate that G102 finds high.
+      a recurrent layer, or a learning rate that G102 finds ten times too high.
     - **advice** otherwise. Most published solvers train without clipping. The finding names what else makes large gradients
       likely, where the training cannot be judged: several losses, a loss weight over 1, a squared loss, an unnormalised loss,
-      an unnormalised widening block (G104), or 16 or more layers with weights and no normalisation.
+      an unnormalised widening block (G104), 16 or more layers with weights and no normalisation, or a learning rate that G102
+      finds high. Layers of unknown types may normalise.
 
-    With Adam, RMSProp and AdaGrad, and with LARC or LARS (`larc`, `local_lr_auto` of forks), only recurrent layers count, since
-    the step size does not grow with the gradient. Recurrent layers of forks that clip themselves (`clipping_threshold`) do not.
+    With Adam, RMSProp, AdaGrad and AdaDelta, and with LARC or LARS (`larc`, `local_lr_auto` of forks), only recurrent layers
+    count, since the step size does not grow with the gradient. Recurrent layers of forks that clip themselves
+    (`clipping_threshold`) do not.
 
     Nothing is reported of a solver with `max_iter: 0`, which only tests. Ignore it if the job trains well without clipping.
 
@@ -247,23 +250,29 @@ def _grave_risks(job: Job) -> list[str]:
     layers = job.train.net.layers
     recurrent = next((layer for layer in layers if layer.traits.recurrent and not _clips_itself(layer)), None)
     risks = [f"{recurrent.type} '{recurrent.name}' is recurrent"] if recurrent is not None else []
+    return risks + _risk_of_rate(job, FAR)
+
+
+def _risk_of_rate(job: Job, times: float) -> list[str]:
+    """Return that the learning rate is high, if it is so many times its limit and the size of steps grows with the gradient."""
     judgement = None if _is_adaptive(job) else judge_rate(job)
-    if judgement is not None and judgement.excess > 1:
-        risks.append(f"a learning rate of {judgement.rate.value:g} is high (G102)")
-    return risks
+    if judgement is None or judgement.excess <= times:
+        return []
+    return [f"a learning rate of {judgement.rate.value:g} is high (G102)"]
 
 
 def _risks_of_the_net(job: Job, deep: int) -> list[str]:
     """Return what else makes large gradients likely, as noun phrases or clauses. Many published jobs train in spite of it."""
     if job.train is None or _is_adaptive(job):
         return []
-    return _risks_of_losses(job.train.net) + _risks_of_layers(job.train.net, deep)
+    rates = [] if _risk_of_rate(job, FAR) else _risk_of_rate(job, 1)
+    return rates + _risks_of_losses(job.train.net) + _risks_of_layers(job.train.net, deep)
 
 
 def _is_adaptive(job: Job) -> bool:
     """Whether the size of a step does not grow with the gradient: by the solver's type, or since LARC or LARS divides by its norm."""
     solver = job.solver.message
-    return solver.get("type", "SGD") in ADAPTIVE_LIMITS or any(solver.get(name, False) for name in LAYER_WISE_RATES)
+    return solver.get("type", "SGD") in ADAPTIVE or any(solver.get(name, False) for name in LAYER_WISE_RATES)
 
 
 def _clips_itself(layer: Layer) -> bool:
@@ -293,12 +302,16 @@ def _risks_of_losses(net: Net) -> list[str]:
     return risks
 
 
+def _is_read(layer: Layer) -> bool:
+    return any(top.consumers for top in layer.tops)
+
+
 def _risks_of_layers(net: Net, deep: int) -> list[str]:
     risks = []
     block = next(iter(widening_blocks(net)), None)
     if block is not None:
         risks.append(f"{block.layer.type} '{block.layer.name}' widens without normalisation (G104)")
     weighted = sum(layer.traits.weighted_sum for layer in net.layers)
-    if weighted >= deep and not any(layer.traits.normalises for layer in net.layers):
+    if weighted >= deep and not any(layer.may_normalise and _is_read(layer) for layer in net.layers):
         risks.append(f"{weighted} layers with weights and no normalisation")
     return risks

@@ -13,7 +13,7 @@ from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...solver.schedule import Rate, grows, largest_rate
 from ...stability.advice.patches import clip_patch, loss_weight_fix, rate_patch, scaled_rate
-from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, Judgement, judge_rate
+from ...stability.advice.rate_limit import ADAPTIVE_LIMITS, FAR, Judgement, judge_rate
 from ...stability.computed import cannot_tell, simulated_alone, stability_of
 from ...stability.signal.features import AS_WRITTEN
 from .clipping import clip_title
@@ -21,10 +21,6 @@ from .clipping import clip_title
 if TYPE_CHECKING:
     from ...stability.advice.stability import Stability
     from ...stability.verdict.simulated import Simulated
-
-# How many times its limit a rate must be if the training is predicted not to diverge. In ../shared/divergence three such runs
-# are that far above it, and none of them learned; no public solver is.
-FAR = 10.0
 
 
 @rule(

@@ -38,6 +38,9 @@ ADAPTIVE_LIMITS = {"Adam": 0.08, "RMSProp": 0.08, "AdaGrad": 0.5}
 MOMENTUM_SOLVERS = ("SGD", "Nesterov")
 # The largest `delta` beside which the gradients of most weights are large, so that steps are about as large as the rate.
 LARGEST_DELTA = 1e-6
+# How many times its limit a rate must be if the training is predicted not to diverge. In ../shared/divergence three such runs
+# are that far above it, and none of them learned; no public solver is.
+FAR = 10.0
 
 
 class Factor(NamedTuple):
