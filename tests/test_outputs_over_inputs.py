@@ -57,6 +57,17 @@ def test_nothing_is_written_over_a_file_that_was_read(folder: Path, arguments: t
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize("target", ["net.prototxt", "gone/report.txt"])
+@pytest.mark.parametrize("option", ["--fix", "--add-ignore"])
+def test_nothing_is_patched_if_the_report_cannot_be_written(folder: Path, option: str, target: str) -> None:
+    (folder / "solver.prototxt").write_text(SOLVER.replace("momentum", "momentun"))
+    before = contents(folder)
+    done = run(folder, "solver.prototxt", option, "-o", target)
+    assert done.returncode == 2
+    assert target in done.stderr
+    assert contents(folder) == before
+
+
 @pytest.mark.parametrize("arguments", [("solver.prototxt", "--write-baseline"), ("inputs", "net.prototxt", "--write-facts")])
 def test_what_is_updated_is_of_its_own_kind(folder: Path, arguments: tuple[str, ...]) -> None:
     """A baseline, and facts, are merged into what is there."""

@@ -190,6 +190,19 @@ def test_a_file_whose_fixes_undo_each_other_counts_as_not_patched(monkeypatch: p
     assert (result.patched, result.fixed, result.errors) == ({}, (), [])
 
 
+def test_fixes_that_find_no_end_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check_it(unit: Unit, files: Files, settings: Settings) -> list[Finding]:
+        return list(_finding(files, "net.prototxt", "X1", b"#", b"##"))
+
+    monkeypatch.setattr("caffe_lint.engine.fixing.check_unit", check_it)
+    files = Files(caffe_schema(), None)
+    files.add("net.prototxt", b"#\n" + DATA.encode())
+    result = fix_unit(Unit(("net.prototxt",), None), files, Settings(), unsafe=False)
+    assert (result.patched, result.fixed, result.rounds) == ({}, (), {})
+    assert result.errors == ["net.prototxt: not fixed: gave up after 100 rounds of fixes that trigger each other"]
+    assert [one.place.path for one in result.findings] == ["net.prototxt"]
+
+
 def test_a_fix_that_changes_nothing_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "caffe_lint.engine.fixing.check_unit", lambda unit, files, settings: list(_finding(files, "n", "X1", b"data", b"data"))

@@ -298,3 +298,20 @@ layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: 
     fixed = fix_files(texts, unsafe=True, select=("G",))
     assert fixed["n.prototxt"].count("msra") == 1
     assert "base_lr: 10\n" not in fixed["s.prototxt"]
+
+
+def test_a_rate_is_not_lowered_where_that_does_not_mend_the_training() -> None:
+    blocks = "".join(
+        f'layer {{ name: "c{n}" type: "Convolution" bottom: "b{n}" top: "c{n}"\n'
+        '  convolution_param { num_output: 8 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }\n'
+        f'layer {{ name: "n{n}" type: "BatchNorm" bottom: "c{n}" top: "b{n + 1}" batch_norm_param {{ use_global_stats: true }} }}\n'
+        for n in range(12)
+    )
+    deep = net().replace('top: "conv"\n', 'top: "b0"\n', 1).replace('layer { name: "relu"', blocks + 'layer { name: "relu"')
+    deep = deep.replace('bottom: "conv" top: "conv"', 'bottom: "b12" top: "conv"')
+    texts = {"solver.prototxt": solver(), "net.prototxt": deep}
+    stability = {"select": ("G",), "facts": FACTS}
+    assert "G102" in {finding.code for finding in check_files(texts, **stability)}
+    fixed = fix_files(texts, unsafe=True, **stability)
+    assert "base_lr: 0.01\n" in fixed["solver.prototxt"]
+    assert fix_files(fixed, unsafe=True, **stability) == fixed

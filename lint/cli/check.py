@@ -188,6 +188,10 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         findings = suppressed.left
         patched.update(suppressed.texts)
         rounds.update(suppressed.rounds)
+    if options.output_file is not None:
+        from ..source.output import require_output  # with what writes files
+
+        require_output(options.output_file)  # before anything is written
     failed = any(finding.reaches(fail_on[finding.place.path]) for finding in findings)
     unverified: set[str] = set()
     if patched:
@@ -264,9 +268,6 @@ def _drawings(kept: list[Kept], session: Session, report: str) -> dict[str, str]
     """Writes the page of each named solver and net beside a report, and gives their names. Raises InputError."""
     from ..report.view.contents import content_of  # only for pages
     from ..report.view.page import render as render_page  # as above
-    from ..source.output import require_output  # with what writes files
-
-    require_output(report)
     base = os.path.splitext(report)[0]
     named = [(path, each) for each in kept for path in each.unit.paths]
     found: dict[str, str] = {}

@@ -103,6 +103,11 @@ class Files:
         self.patched[path] = source
         del self._files[path]
 
+    def restore(self, patched: Mapping[str, bytes], rounds: Mapping[str, tuple[Round, ...]]) -> None:
+        """Set the patched texts, and the rounds that led to them, to earlier ones."""
+        self.patched, self.rounds = dict(patched), dict(rounds)
+        self.forget_all()
+
     def mark_companions(self, unit: Unit, jobs: Iterable[Job]) -> None:
         """Set which files belong only to companions of the unit, from the jobs of all its solvers."""
         own: set[str] = set(unit.paths)

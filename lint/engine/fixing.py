@@ -25,7 +25,8 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
     """Apply the fixes of a unit, round after round, until none is left; nothing is written to disk.
 
     Every round is verified: read by our binder, the new text differs from the old one only in the fields that its fixes
-    name. A fix that fails this is skipped and reported in `errors`. `fixes.bindings.verified` verifies the result of all
+    name. A fix that fails this is skipped and reported in `errors`. If the rounds find no end, no fix is made.
+    `fixes.bindings.verified` verifies the result of all
     rounds before it is written or shown.
     """
     findings = check_unit(unit, files, settings)
@@ -39,7 +40,9 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
         files.take_nets_apart()
         findings = check_unit(unit, files, settings)
     else:
-        course.errors.append(f"{unit.paths[0]}: gave up after {MAX_ROUNDS} rounds of fixes that trigger each other")
+        course.drop()
+        course.errors.append(f"{unit.paths[0]}: not fixed: gave up after {MAX_ROUNDS} rounds of fixes that trigger each other")
+        findings = check_unit(unit, files, settings)
     result = files.result(map(course.explained, findings), course.fixed, course.errors)
     files.take_nets_apart()
     return result
@@ -59,6 +62,7 @@ class Course:
         self.errors: list[str] = []
         self._done: list[Fix] = []  # those of `fixed`
         self._left: dict[tuple[Any, ...], str] = {}  # why a fix is not made
+        self._start = dict(files.patched), dict(files.rounds)
         self._seen = {self._texts(): (0, dict(self.files.rounds))}
 
     def is_open(self, fix: Fix) -> bool:
@@ -89,6 +93,12 @@ class Course:
                 if path not in rounds:  # as it was read, and as if nothing had been tried
                     self.files.patched.pop(path, None)
         return [*done, *(fix for fix, _ in failed)]
+
+    def drop(self) -> None:
+        """Take all fixes back."""
+        self.files.restore(*self._start)
+        self.fixed.clear()
+        self._done.clear()
 
     def explained(self, finding: Finding) -> Finding:
         """Return a finding without its fix, and with the reason, if the fix is not made."""

@@ -164,7 +164,11 @@ def agree(
                 files.settle(results[number])
         if not any(_is_stale(result, files.settled) for result in results):
             return
-    results[-1].errors.append(f"gave up after {MAX_TURNS} turns: fixes in shared files trigger each other")
+    contested = _contested(results, seen)
+    for number, result in enumerate(results):
+        if not contested.isdisjoint(map(os.path.realpath, result.patched)):
+            results[number] = result._replace(patched={}, rounds={}, fixed=())
+    results[-1].errors.append(f"not fixed: gave up after {MAX_TURNS} turns: fixes in shared files trigger each other")
 
 
 def _contested(results: Sequence[UnitResult], settled: Sequence[Mapping[str, bytes]]) -> set[str]:

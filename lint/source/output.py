@@ -22,9 +22,13 @@ def write_named(path: str, content: bytes | BinaryIO, *, mode: int | None = None
 
 
 def require_output(path: str, *, updates: bool = False) -> None:
-    """Raise InputError if a path is that of no file, or of one that this run has read, by whatever name, and does not update."""
+    """Raise InputError if a path is that of no file, of one in no folder, or of one that this run has read, by whatever name, and
+    does not update.
+    """
     if path in ("", "-"):
         raise InputError(f"'{path}' names no file to write to")
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        raise InputError(f"{path}: its folder does not exist")
     if updates or not os.path.isfile(path):
         return
     for read in sorted(files_read()):

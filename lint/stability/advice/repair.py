@@ -20,7 +20,7 @@ from ...net.trained_weights import copied
 from ...proto.named_tuple import NamedTuple
 from ..signal.features import AS_WRITTEN, Signal, Trial, counterpart, signal_with
 from ..verdict.reasons import dominant_loss, loss_gradient_norms
-from ..verdict.verdict import EVEN, logistic, outlook
+from ..verdict.verdict import EVEN, RISKY, logistic, outlook
 from ..verdict.verdict_table import STALLS
 from .clip_bound import clip_bound
 from .limits import norm_limit
@@ -133,11 +133,14 @@ def repair(signal: Signal, other: Signal | None = None) -> Repair:
     """The repair of a training that is judged to diverge.
 
     `other` is its signal with larger data, if their size is unknown: with these it must at least not be risky afterwards.
+    Changes after which it would be repaired again are none: each round of fixes would add to them.
     """
     net = signal.training.net
     fillers = {counterpart(param, net): kind for param, kind in vanishing_weights(other or signal).items()}
     found = first_that_fits(_static_trials(signal, fillers), _StaticJudge(signal, other))
-    return found or Repair(Trial(fillers=fillers), risk(signal), risk(signal), _stalls(signal))
+    if found is None or not found.after < RISKY:
+        return Repair(Trial(fillers=fillers), risk(signal), risk(signal), _stalls(signal))
+    return found
 
 
 class _StaticJudge:
