@@ -229,6 +229,8 @@ def judge_limits(root: Path, known: Mapping[str, Signal]) -> None:
     counts = {name: [0, 0, 0, 0] for name in ("base_lr", "clip_gradients")}
     with open(root / "rescues.tsv", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
+            if row["setup"] not in known:  # its loss has no minimum
+                continue
             signal = known[row["setup"]]
             found = limits([signal])
             for name, tries, limit in (

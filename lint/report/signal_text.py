@@ -83,9 +83,9 @@ def _verdict(found: Prediction) -> Iterator[str]:
         yield f"Training {' and '.join(fates)}."
     yield from (f"  {f'{each.layer}: ' if each.layer else ''}{each.message}" for each in found.reasons)
     if found.limits.base_lr is not None:
-        yield f"  base_lr: at most {found.limits.base_lr:g}"
+        yield f"  base_lr: at most {found.limits.base_lr:g}, if nothing else is changed"
     if found.limits.clip_gradients is not None:
-        yield f"  clip_gradients: {found.limits.clip_gradients:g}"
+        yield f"  clip_gradients: {found.limits.clip_gradients:g}, if nothing else is changed"
     yield from (f"  loss_weight of {name}: at most {weight:g}" for name, weight in found.limits.loss_weight.items())
     if found.basis is not None:
         yield from (f"Assumed: {text}" for text in found.basis.assumed)

@@ -245,8 +245,9 @@ def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
     if basis.zero:
         layer, number = basis.zero[0].layer, len(basis.zero)
         more = f" and {counted(number - 1, 'other layer')}" if number > 1 else ""
-        reason = f"weights of '{layer.name}'{more} start at 0, so nothing before them learns unless trained weights are loaded"
-        return CannotTell("zero weights", reason, "write a weight_filler, or pass --weights FILE")
+        zero = f"weights of '{layer.name}'{more} start at 0 unless trained weights are loaded"
+        reason = f"{zero}, so no gradient passes them in iteration 0"
+        return CannotTell("zero weights", reason, "write a weight_filler, pass --weights FILE, or run caffe-lint simulate")
     if basis.shapeless:
         layer = basis.shapeless[0]
         return CannotTell("unknown shape", f"the shapes of '{layer.name}' are unknown", GIVE_SHAPE)
