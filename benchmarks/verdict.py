@@ -26,21 +26,26 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from learning import SetUp, set_ups
+from learning import SetUp, set_ups, trial_of
 from random_trainings import job_of_training
 from simulated_labels import LABELS, labelled
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from caffe_lint.rules.stability.learning_rate import SHORT_STEP
 from caffe_lint.stability.advice.limits import limits
+from caffe_lint.stability.advice.safety import risk
+from caffe_lint.stability.advice.stability import LOOSE_CLIP
 from caffe_lint.stability.signal.basis import obstacle
-from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signal_with
+from caffe_lint.stability.signal.features import Signal, Trial, signal_of, signal_with, unit_step
 from caffe_lint.stability.signal.training import Training, training_of
 from caffe_lint.stability.verdict.verdict import DIVERGES_SIGNS, EVEN, RISKY, STALLS_SIGNS, logistic
 
@@ -253,6 +258,28 @@ def judge_limits(root: Path, known: Mapping[str, Signal]) -> None:
         print(f"  {name:16s} {total} set-ups, as strong {strong}, not 100 times stronger {mild}, no limit found {none}")
 
 
+STEPS = (0.01, SHORT_STEP, LOOSE_CLIP, math.inf)  # times the norm of the weights: ranges that are counted
+
+
+def judge_loose_clips(known: Iterable[SetUp]) -> None:
+    """Prints how many trainings learn that only a clip threshold keeps from diverging, by how far it lets a step move the weights.
+
+    They are taken as they are, and with the thresholds that were tried.
+    """
+    counts: Counter[tuple[int, bool]] = Counter()
+    for each in known:
+        signals = {"": each.signal} | {
+            change: signal_with(each.signal, trial_of(each.signal, change)) for change in ("clip10", "clip1") if change in each.changed
+        }
+        for change, signal in signals.items():
+            step = signal.update_rule.clip * unit_step(signal.update_rule, signal.training.net)
+            if step >= STEPS[0] and risk(signal) < EVEN <= risk(signal_with(signal, Trial(clip=-1.0))):
+                counts[bisect(STEPS, step), each.learns_with(change) if change else each.learns] += 1
+    print("trainings that only a clip threshold keeps from diverging, by the longest step, in times the norm of the weights:")
+    for number, (low, high) in enumerate(pairwise(STEPS), 1):
+        print(f"  {low:g} to {high:g}: {counts[number, True]} of {counts[number, True] + counts[number, False]} learned")
+
+
 def write(model: Model, limits: Mapping[str, float]) -> None:
     """Writes the coefficients into the package and into the documentation, and from where on the verdict is certain."""
     lines = [
@@ -453,6 +480,7 @@ def main() -> None:
     if "--limits" in sys.argv:
         root = Path(arguments[0] if arguments else "../shared/divergence")
         judge_limits(root, {each.name: each.signal for each in known})
+        judge_loose_clips(known)
     if "--simulated" in sys.argv or "--write" in sys.argv:
         of_made = left_out(made, 1, by)
         tables = {

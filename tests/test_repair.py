@@ -315,3 +315,26 @@ def test_a_rate_is_not_lowered_where_that_does_not_mend_the_training() -> None:
     fixed = fix_files(texts, unsafe=True, **stability)
     assert "base_lr: 0.01\n" in fixed["solver.prototxt"]
     assert fix_files(fixed, unsafe=True, **stability) == fixed
+
+
+def rate_findings(base_lr: str, clip: str) -> list[Finding]:
+    texts = {"solver.prototxt": solver(base_lr, f"clip_gradients: {clip}\n"), "net.prototxt": net()}
+    return check_files(texts, select=("G102",), facts=FACTS)
+
+
+@pytest.mark.parametrize("base_lr", ["0.8", "1"])
+def test_a_rate_that_a_loose_threshold_does_not_make_up_for_is_too_high(base_lr: str) -> None:
+    (finding,) = rate_findings(base_lr, "35")
+    assert (finding.severity, finding.confidence) == ("warning", "medium")
+    assert f"a learning rate of {base_lr} is too high for clip_gradients 35" in finding.message
+    texts = {"solver.prototxt": solver(base_lr, "clip_gradients: 35\n"), "net.prototxt": net()}
+    assert fix_files(texts, select=("G102",), facts=FACTS) == texts
+    fixed = fix_files(texts, unsafe=True, select=("G102",), facts=FACTS)["solver.prototxt"]
+    lowered = next(float(line.split(":")[1]) for line in fixed.splitlines() if line.startswith("base_lr"))
+    assert 1e-4 <= lowered <= 0.1
+    assert rate_findings(f"{lowered:g}", "35") == []
+
+
+@pytest.mark.parametrize(("base_lr", "clip"), [("0.01", "100000"), ("0.001", "10"), ("0.1", "0.1"), ("1", "0.01")])
+def test_a_loose_threshold_beside_a_usual_rate_is_none_and_a_tight_one_shortens_steps(base_lr: str, clip: str) -> None:
+    assert rate_findings(base_lr, clip) == []

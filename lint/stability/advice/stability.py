@@ -13,7 +13,7 @@ from ...moments.statistics import share_above
 from ...net.rounding import range_text, two_digits
 from ...proto.named_tuple import NamedTuple
 from ..signal.basis import DESCRIBE_DATA, NO_GRADIENT, Basis, CannotTell, obstacle
-from ..signal.features import LEAST_PROGRESS, Signal, Trial, counterpart, signal_of
+from ..signal.features import LEAST_PROGRESS, Signal, Trial, counterpart, signal_of, signal_with, unit_step
 from ..signal.training import Training, training_of
 from ..verdict.reasons import LARGE_INPUT, Reason, blank_statistics, loss_gradient_norms, reasons
 from ..verdict.verdict import (
@@ -25,6 +25,7 @@ from ..verdict.verdict import (
     judge_trial,
     may_be,
     most_likely,
+    outlook,
     verdict_of,
     verdict_over,
 )
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from .trying import SimulationJudge
 
 SURE = 0.9  # the probability of what is certain: to diverge with all seeds, and with more steps as well; to stall from there on
+# From how many times their norm on, by which an iteration may move the weights while gradients are clipped, a threshold is too loose.
+# Set by hand with benchmarks/verdict.py --limits, which prints how many of such set-ups learned.
+LOOSE_CLIP = 1.0
 ALIKE = 1.2  # the ratio up to which two growth factors count as the same; set by hand
 
 
@@ -135,6 +139,11 @@ class Stability:
         """Why there is no verdict; None if there is one."""
         if self.judge is not None:
             return None
+        if self.step_at_clip:
+            clip, times = self.signal.update_rule.clip, two_digits(self.step_at_clip)
+            step = f"clip_gradients {clip:g} lets an iteration move the weights by {times} times their norm"
+            reason = f"{step}, and without it training {self.outlook_unclipped}"
+            return CannotTell("loose clip", reason, "lower base_lr, or run caffe-lint simulate")
         blank = blank_statistics(self.signal)
         if blank is not None and not self.diverges:  # a gain of hundreds in each layer is beyond what the verdict was fitted to
             return CannotTell("blank statistics", blank.sentence, "remove use_global_stats, or load trained weights")
@@ -159,7 +168,8 @@ class Stability:
         """Whether it is said to be unlikely to diverge, and to stall, whatever a simulation comes to. None is run for that."""
         if self.judge is not None:
             return False  # by its simulation on arrays, which was run
-        return all(most_likely(fate, signal) < RISKY for fate in (DIVERGES, STALLS) for signal in self.signals)
+        is_calm = all(most_likely(fate, signal) < RISKY for fate in (DIVERGES, STALLS) for signal in self.signals)
+        return is_calm and not self.step_at_clip
 
     @property
     def is_calm(self) -> bool:
@@ -172,6 +182,28 @@ class Stability:
         if self.judge is not None:
             return self.verdict.word == "diverges"
         return may_be("diverges", self.signals) and self.verdict.word == "diverges"
+
+    @cached_property
+    def step_at_clip(self) -> float:
+        """By how many times their norm an iteration may move the weights while gradients are clipped.
+
+        0 unless that is too much, though the training is not said to diverge, and it is likely to diverge without the threshold.
+        """
+        rule, net = self.signal.update_rule, self.training.net
+        times = rule.clip * unit_step(rule, net)
+        if self.judge is not None or times < LOOSE_CLIP or min(map(risk, self.unclipped)) < EVEN or self.diverges:
+            return 0.0
+        return times
+
+    @cached_property
+    def unclipped(self) -> list[Signal]:
+        """Its signals without a clip threshold."""
+        return [signal_with(signal, Trial(clip=-1.0)) for signal in self.signals]
+
+    @property
+    def outlook_unclipped(self) -> str:
+        """What people are told of the training without a clip threshold."""
+        return outlook(min(map(risk, self.unclipped)))
 
     @cached_property
     def stalls(self) -> bool:
