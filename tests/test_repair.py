@@ -338,3 +338,16 @@ def test_a_rate_that_a_loose_threshold_does_not_make_up_for_is_too_high(base_lr:
 @pytest.mark.parametrize(("base_lr", "clip"), [("0.01", "100000"), ("0.001", "10"), ("0.1", "0.1"), ("1", "0.01")])
 def test_a_loose_threshold_beside_a_usual_rate_is_none_and_a_tight_one_shortens_steps(base_lr: str, clip: str) -> None:
     assert rate_findings(base_lr, clip) == []
+
+
+def test_a_layer_outside_its_domain_is_the_cause_and_not_the_rate() -> None:
+    logarithm = 'layer { name: "log" type: "Log" bottom: "conv" top: "log" }\n'
+    out_of_domain = net().replace('layer {\n  name: "fc"', f'{logarithm}layer {{\n  name: "fc"')
+    out_of_domain = out_of_domain.replace('"InnerProduct"\n  bottom: "conv"', '"InnerProduct"\n  bottom: "log"')
+    texts = {"solver.prototxt": solver(), "net.prototxt": out_of_domain}
+    codes = {finding.code for finding in check_files(texts, facts=FACTS)}
+    assert "G111" in codes
+    assert "G102" not in codes
+    assert fix_files(texts, unsafe=True, select=("G101", "G102"), facts=FACTS) == texts
+    shifted = {**texts, "net.prototxt": out_of_domain.replace('top: "log"', 'top: "log" log_param { shift: 1 }')}
+    assert "G111" not in {finding.code for finding in check_files(shifted, facts=FACTS)}

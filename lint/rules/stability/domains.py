@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.fields import set_field
 from ...fixes.layer_edits import add_message
 from ...moments.graph import Layer
-from ...moments.interval import Interval
 from ...moments.layer_type import SIGMOID
+from ...net.domain_faults import domain_faults
 from ...net.intervals import intervals
 from ...net.job import NetInPhase
 from ...net.label_sources import PIXELS, LabelSource, label_sources
 from ...net.targets import BYTES, SCALE, advice_on_range, are_unscaled_bytes, is_in_range
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-
-OVERFLOW = 88.7  # the largest exponent of e that a float holds
 
 
 @rule("G111", "out-of-domain-input", subject="net", severity="warning")
@@ -54,81 +51,10 @@ def out_of_domain_input(subject: NetInPhase) -> Iterator[Hit]:
 
     log_layer.cpp, power_layer.cpp, exp_layer.cpp, lrn_layer.cpp.
     """
-    if not any(layer.traits.settings in _FAULTS for layer in subject.net.layers):
-        return
-    known = intervals(subject.net)
-    for layer in subject.net.layers:
-        check = _FAULTS.get(layer.traits.settings)
-        if check is None or not layer.bottoms:
-            continue
-        fault = check(layer, known[layer.bottoms[0]])
-        if fault:
-            maker = layer.bottoms[0].producer
-            related = (Related(subject.file, maker.place(), f"'{layer.bottoms[0].name}' comes from here"),) if maker else ()
-            what, why = fault
-            yield Hit(subject.file, layer.place(), f"{layer.type} '{layer.name}' {what}", why, related=related)
-
-
-def _log(layer: Layer, x: Interval) -> tuple[str, str] | None:
-    param = layer.message["log_param"]
-    least = _least(x, param["scale"], param["shift"])
-    if least is None or least > 0:
-        return None
-    what = "takes the logarithm of 0" if least == 0 else f"takes the logarithm of values below 0 ({_shown(least)})"
-    return what, f"The result is {'-inf' if least == 0 else 'NaN'}, which Caffe does not prevent; set a `shift`."
-
-
-def _power(layer: Layer, x: Interval) -> tuple[str, str] | None:
-    param = layer.message["power_param"]
-    power, scale, shift = param["power"], param["scale"], param["shift"]
-    if not all(map(math.isfinite, (power, scale, shift))):
-        return None
-    least = _least(x, scale, shift)
-    zero = least == 0 or (x.zero and shift == 0)
-    if least is not None and least < 0 and not float(power).is_integer():
-        return f"raises values below 0 to the power of {power:g}", "The result is NaN, which Caffe does not prevent."
-    if zero and power < 0:
-        return f"raises 0 to the power of {power:g}", "The result is infinite, which Caffe does not prevent."
-    computes = layer.runs_backward and any(layer.gradient_bottoms)
-    if x.zero and shift == 0 and scale and power not in (0, 1, 2) and computes:
-        why = f"Caffe computes it as {power:g} * y / x, which is NaN (0 / 0) there; a small `shift` keeps x away from 0."
-        return f"has no gradient at 0, which '{layer.bottoms[0].name}' contains", why
-    return None
-
-
-def _exp(layer: Layer, x: Interval) -> tuple[str, str] | None:
-    param = layer.message["exp_param"]
-    base, scale, shift = param["base"], param["scale"], param["shift"]
-    if not x.reached or (base != -1 and base <= 0):
-        return None
-    exponent = max(shift + scale * x.low, shift + scale * x.high) * (1.0 if base == -1 else math.log(base))
-    if not OVERFLOW < exponent < math.inf:
-        return None
-    why = f"A float overflows for exponents above {OVERFLOW:g}, so the result is infinite."
-    return f"takes the exponential of values up to {exponent:.3g}", why
-
-
-def _lrn(layer: Layer, x: Interval) -> tuple[str, str] | None:
-    k = layer.message["lrn_param"]["k"]
-    if k > 0 or not x.zero or layer.message["lrn_param"]["norm_region"] != "ACROSS_CHANNELS":
-        return None
-    return f"has a k of {k:g}", "Where all neighbouring channels are 0, it computes 0 times infinity, which is NaN."
-
-
-_FAULTS = {"log_param": _log, "power_param": _power, "exp_param": _exp, "lrn_param": _lrn}
-
-
-def _least(x: Interval, scale: float, shift: float) -> float | None:
-    """The least value of shift + scale * x that certainly occurs (-inf: somewhere below 0); None if unknown."""
-    if x.reached and math.isfinite(x.low) and math.isfinite(x.high):
-        return float(min(shift + scale * x.low, shift + scale * x.high))
-    if x.negative and scale > 0 and shift <= 0:
-        return -math.inf
-    return float(shift) if x.zero and (shift <= 0 or scale == 0) else None
-
-
-def _shown(value: float) -> str:
-    return f"{value:.3g}" if math.isfinite(value) else "both signs occur"
+    for layer, fault in domain_faults(subject.net):
+        maker = layer.bottoms[0].producer
+        related = (Related(subject.file, maker.place(), f"'{layer.bottoms[0].name}' comes from here"),) if maker else ()
+        yield Hit(subject.file, layer.place(), f"{layer.type} '{layer.name}' {fault.what}", fault.why, related=related)
 
 
 @rule("G112", "target-out-of-range", subject="net", severity="warning", fixes="unsafe")

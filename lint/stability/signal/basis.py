@@ -16,6 +16,7 @@ from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, U
 from ...layers.normalisation import uses_stored_statistics
 from ...layers.record import TYPES
 from ...net.data_facts import tops_facts
+from ...net.domain_faults import domain_faults
 from ...net.loss_sizes import maximised_losses
 from ...net.scores import scores_as_probabilities
 from ...net.trained_weights import copied
@@ -87,8 +88,9 @@ class Basis(NamedTuple):
     `data` is KNOWN, BOUNDED (8-bit images) or UNKNOWN, `weights` KNOWN, LOADED, UNKNOWN or ZERO. `unmodelled` are the layers
     on the way to a loss without a signal model, `shapeless` the layers on it of unknown shapes, `features` what
     is not modelled of the solver, as clauses. `zero` are weights that start at 0 and let nothing pass, `of_scores` losses that
-    read scores as probabilities, `maximised` those with a negative weight. `open_tops` hold images of unknown size, `matrices`
-    are losses whose infogain matrix is in a file. `assumed` are the noun phrases of the line `Assumed`.
+    read scores as probabilities, `faults` what layers outside their domain do, as clauses, `maximised` losses with a negative
+    weight. `open_tops` hold images of unknown size, `matrices` are losses whose infogain matrix is in a file. `assumed` are the
+    noun phrases of the line `Assumed`.
     """
 
     data: str
@@ -98,6 +100,7 @@ class Basis(NamedTuple):
     features: tuple[str, ...]
     zero: tuple[Param, ...]
     of_scores: tuple[Layer, ...]
+    faults: tuple[str, ...]
     maximised: tuple[Loss, ...]
     open_tops: tuple[str, ...]
     matrices: tuple[Layer, ...]
@@ -130,6 +133,7 @@ def basis_of(solver: Message, net: Net, origin: WeightsOrigin, open_tops: Mappin
         tuple(features_not_modelled(solver, net)),
         zero,
         tuple(layer for layer in net.layers if layer.runs_backward and scores_as_probabilities(layer) is not None),
+        tuple(f"{layer.type} '{layer.name}' {fault.what}" for layer, fault in domain_faults(net) if layer.runs_backward),
         tuple(maximised_losses(net)),
         tuple(open_tops),
         matrices,
@@ -237,6 +241,8 @@ def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
     if basis.of_scores:
         reason = f"'{basis.of_scores[0].name}' takes the logarithm of scores instead of probabilities (N209)"
         return CannotTell("scores as probabilities", reason, "use SoftmaxWithLoss")
+    if basis.faults:
+        return CannotTell("out of domain", f"{basis.faults[0]} (G111)", "keep its input inside its domain")
     if basis.maximised:
         reason = f"'{basis.maximised[0].layer.name}' has a negative loss_weight, and such a loss has no minimum (N217)"
         return CannotTell("negative loss weight", reason, "make it positive")
