@@ -89,6 +89,32 @@ def test_weights_that_the_solver_loads_are_not_flagged() -> None:
     assert check_files(texts, select=("N205",)) == []
 
 
+def biased(value: str, more: str = "") -> str:
+    return DATA + ip("below", "data") + ip("hidden", "below", f" bias_filler {{ {value} }}") + more + TOP
+
+
+@pytest.mark.parametrize("value", ["value: 0.1", "value: -0.1", 'type: "gaussian" std: 1', 'type: "file" file: "start.txt"'])
+def test_a_bias_lets_zero_weights_learn(value: str) -> None:
+    assert found(biased(value)) == []
+    assert found(biased("value: 0")) == [("N205", 17, "warning")]
+
+
+@pytest.mark.parametrize("following", ["ReLU", "BatchNorm"])
+@pytest.mark.parametrize("value", ["value: 0.1", "value: -0.1", 'type: "gaussian" std: 1'])
+def test_a_bias_that_the_next_layer_turns_into_zeros_does_not_help(value: str, following: str) -> None:
+    between = 'layer { name: "drop" type: "Dropout" bottom: "hidden" top: "hidden" }\n' + RELU.replace("ReLU", following)
+    is_removed = following == "BatchNorm" or value == "value: -0.1"
+    findings = check(biased(value, between), select=("N205",))
+    assert bool(findings) == is_removed
+    assert all("outputs only its bias" in finding.message for finding in findings)
+
+
+def test_a_leaky_relu_and_stored_statistics_keep_a_bias() -> None:
+    assert found(biased("value: -0.1", RELU.replace("}", "relu_param { negative_slope: 0.1 } }"))) == []
+    stored = RELU.replace("ReLU", "BatchNorm").replace("}", "batch_norm_param { use_global_stats: true } }")
+    assert found(biased("value: 0.1", stored)) == []
+
+
 def test_the_filler_suits_the_activation_that_follows() -> None:
     assert fix(HIDDEN + TOP, select=("N205",)) == HIDDEN + TOP
     assert fix(HIDDEN + TOP, select=("N205",), unsafe=True) == DATA + ip("hidden", "data") + TOP
@@ -196,6 +222,14 @@ def test_upsampling_with_zero_weights_that_do_not_learn_says_so() -> None:
     assert finding.fix is not None
     (finding,) = check(upsampling("kernel_size: 4 pad: 1", 7, more), select=("N504",))
     assert finding.fix is None
+
+
+def test_upsampling_with_zero_weights_and_a_bias_is_a_problem_only_if_it_does_not_learn() -> None:
+    settings = "kernel_size: 4 pad: 1 bias_filler { value: 0.5 }"
+    assert found(upsampling(settings), "N504") == []
+    more = "  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n"
+    (finding,) = check(upsampling(settings, more=more), select=("N504",))
+    assert finding.message.endswith("outputs only its bias")
 
 
 def test_zero_upsampling_before_other_layers_of_a_net_from_scratch_is_a_warning() -> None:

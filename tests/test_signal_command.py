@@ -117,7 +117,7 @@ def test_of_a_net_without_fillers_nothing_can_be_told(folder: Path) -> None:
 def test_of_weights_of_zero_it_is_only_said_that_nothing_learns(folder: Path) -> None:
     path = written(folder, "base_lr: 0.01", filler='weight_filler { type: "constant" }')
     assert cause(path) == "zero weights"
-    assert "nothing before them learns" in run(path)[1]
+    assert "no gradient passes them in iteration 0" in run(path)[1]
 
 
 def test_the_verdict_comes_first(folder: Path) -> None:

@@ -15,6 +15,8 @@ from ...net.names import also_in, named
 from ...net.zero_weights import (
     blocking_weights,
     has_weights_after,
+    initial_bias,
+    outputs_bias,
     starts_at_zero,
     starts_from_scratch,
     upsamples,
@@ -33,7 +35,9 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
 
     Flags, in nets for training, layers without `weight_filler`, or with one that is constant 0, between the data and
     another layer with weights. Not flagged are a last layer that starts at zero, which can learn, layers whose `lr_mult`
-    is 0, and upsampling, which N504 checks.
+    is 0, and upsampling, which N504 checks. Nor are layers with a `bias_filler` other than 0, as at the end of the
+    localisation net of a spatial transformer: they output their bias, their weights learn from iteration 0 on, and the
+    layers before them from iteration 1 on. They are flagged if a ReLU cuts the bias, or a BatchNorm subtracts it.
 
     ## Why is this bad?
 
@@ -67,9 +71,12 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
         return
     weights = weights_of(subject.net)
     layer = zero[0].layer
-    message = f"{named(layer)} has zero initial weights and outputs zeros"
+    bias = initial_bias(layer)
+    message = f"{named(layer)} has zero initial weights and outputs {'zeros' if bias == 0 else 'only its bias'}"
     from_fillers = subject.weights_from_fillers
     reason = "No trained weights are loaded." if from_fillers else "This is correct only if trained weights are loaded."
+    if bias != 0:
+        reason = f"The layers after it turn the bias into zeros. {reason}"
     if len(weights) > 1:
         reason += f" It concerns {len(zero)} of {len(weights)} layers with weights."
     severity = "warning" if starts_from_scratch(subject.net, zero) or from_fillers else "advice"
@@ -84,7 +91,7 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
 
     Flags, in nets for training, Deconvolution layers with a stride above 1 that have
 
-    - zero initial weights;
+    - zero initial weights, unless they learn and the layer has a `bias_filler` other than 0;
     - a bilinear filler, but fewer groups than channels, so that each output adds up several channels;
     - a bilinear filler with a kernel size that does not interpolate at this stride.
 
@@ -92,7 +99,7 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    Zero weights give zero scores and pass no gradient down; with `lr_mult: 0` they stay zero forever. The bilinear
+    Zero weights give the same scores everywhere and pass no gradient down; with `lr_mult: 0` they stay zero forever. The bilinear
     filler writes the same kernel for every pair of an input and an output channel. Only if `group` is the number of
     channels is each channel upsampled by itself; with one group, every output is the sum of all inputs, and all
     outputs are equal. A stride of f needs a kernel of `2 f - f % 2` and a pad of `(f - 1) / 2`, rounded up; other
@@ -121,12 +128,13 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
     if not _learns(subject) or subject.file.is_for_unknown_caffe:
         return
     layers = [param for param in weights_of(subject.net, idle=True) if upsamples(param.layer)]
-    zero = [param for param in layers if starts_at_zero(param)]
+    zero = [param for param in layers if starts_at_zero(param) and not (param.lr_mult and outputs_bias(param.layer))]
     if zero and not subject.weights_loaded:
         learning = [param for param in zero if param.lr_mult and has_weights_after(param.layer)]
         first = (learning or zero)[0]
         weights = "zero initial weights" if first.lr_mult else "zero weights that do not learn (lr_mult 0)"
-        message = f"{named(first.layer)} has {weights} and outputs zeros"
+        outputs = "zeros" if initial_bias(first.layer) == 0 else "only its bias"
+        message = f"{named(first.layer)} has {weights} and outputs {outputs}"
         reason = "This is correct only if a program writes the weights, or trained ones are loaded."
         severity = "warning" if learning and starts_from_scratch(subject.net, learning) else "advice"
         reason += also_in([first.layer, *(param.layer for param in zero if param is not first)])

@@ -20,7 +20,7 @@ from ...net.loss_sizes import maximised_losses
 from ...net.scores import scores_as_probabilities
 from ...net.trained_weights import copied
 from ...net.weights_origin import LOADED
-from ...net.zero_weights import blocking_weights, starts_at_zero, upsamples, weights_of
+from ...net.zero_weights import starts_at_zero, upsamples, weights_of, zero_weights_before_others
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
 from ...solver.solver_types import LAYER_WISE_RATES
@@ -157,7 +157,7 @@ def _zero_weights(net: Net, trained: TrainedWeights | None) -> tuple[Param, ...]
     """Weights that start at 0 and let nothing pass; those of upsampling, too, although a program may write them."""
     upsampling = [param for param in weights_of(net, idle=True) if starts_at_zero(param) and upsamples(param.layer)]
     loaded = copied(net, trained) if trained is not None else {}
-    return tuple(param for param in (*blocking_weights(net), *upsampling) if param not in loaded)
+    return tuple(param for param in (*zero_weights_before_others(net), *upsampling) if param not in loaded)
 
 
 def features_not_modelled(solver: Message, net: Net | None) -> Iterator[str]:
@@ -245,7 +245,7 @@ def obstacle(basis: Basis, origin: WeightsOrigin) -> CannotTell | None:
     if basis.zero:
         layer, number = basis.zero[0].layer, len(basis.zero)
         more = f" and {counted(number - 1, 'other layer')}" if number > 1 else ""
-        reason = f"weights of '{layer.name}'{more} start at 0, so nothing before them learns unless trained weights are loaded"
+        reason = f"weights of '{layer.name}'{more} start at 0, so no gradient passes them in iteration 0"
         return CannotTell("zero weights", reason, "write a weight_filler, or pass --weights FILE")
     if basis.shapeless:
         layer = basis.shapeless[0]
