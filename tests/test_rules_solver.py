@@ -514,7 +514,29 @@ def test_debug_info_is_switched_off_for_who_asks_by_name() -> None:
 def test_the_decay_is_told_in_iterations() -> None:
     (finding,) = found(solver(weight_decay="0.5"))
     assert "halves the weights in 14 iterations" in finding.message
+    assert "1,000 times" in finding.reason
     assert check(solver(weight_decay="0.5"), "solver.prototxt", select=("S144",), options={"S144": {"most": 1.0}}) == []
+
+
+def test_the_decay_is_told_from_the_schedule() -> None:
+    fields = {"lr_policy": '"multistep"', "stepvalue": "40", "stepsize": None, "weight_decay": "0.1", "max_iter": "400"}
+    (finding,) = found(solver(**fields))
+    assert "halves the weights in 334 iterations" in finding.message  # log 2 is 40 * 0.01 + 293.1 * 0.001
+    assert found(solver(**fields | {"max_iter": "300"})) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_high"),
+    [
+        ({"base_lr": "1e-5", "weight_decay": "1", "max_iter": "100000", "lr_policy": '"fixed"'}, False),  # twice the usual
+        ({"base_lr": "1e-4", "weight_decay": "1", "max_iter": "100000", "lr_policy": '"fixed"'}, True),
+        ({"base_lr": "1e-4", "weight_decay": "1", "max_iter": "500", "lr_policy": '"fixed"'}, False),  # halved in 693
+        ({"base_lr": "1e-4", "weight_decay": "1", "max_iter": "100000", "stepsize": "500"}, False),  # loses 0.56 in all
+    ],
+)
+def test_a_decay_is_high_if_it_outweighs_the_usual_and_halves_the_weights(fields: dict[str, str], is_high: bool) -> None:
+    fields = {"gamma": "0.1", "stepsize": "1000"} | fields
+    assert bool(check(solver(**fields), "solver.prototxt", select=("S144",))) == is_high
 
 
 def test_a_solver_is_made_ready_for_the_cpu() -> None:
