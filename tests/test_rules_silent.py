@@ -207,6 +207,15 @@ def test_a_dropout_ratio_of_one() -> None:
     assert found(DATA + IP + drop.replace(": 1 }", ": 0.9 }") + LOSS, "N2") == []
 
 
+def test_a_dropout_ratio_of_one_has_no_effect_in_a_test_net() -> None:
+    drop = layer("Dropout", "ip", "ip", "dropout_param { dropout_ratio: 1 } ")
+    test = DATA + IP + drop.replace("}", "} include { phase: TEST }", 1) + LOSS
+    (finding,) = check(test, select=("N206",))
+    assert finding.severity == "advice"
+    assert "NaN" not in finding.message
+    assert finding.reason.startswith("In phase TEST, Dropout has no effect")
+
+
 def test_a_softmax_before_a_loss_that_applies_one() -> None:
     text = DATA + IP + layer("Softmax", "ip", "prob") + LOSS.replace('"ip"', '"prob"')
     assert found(text, "N2") == [("N207", 22)]

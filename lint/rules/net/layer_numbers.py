@@ -41,12 +41,13 @@ def dropout_ratio_one(subject: NetInPhase) -> Iterator[Hit]:
         if layer.traits.settings == "dropout_param":
             param = layer.message["dropout_param"]
             if param["dropout_ratio"] == 1:
-                message = f"{named(layer)} has dropout_ratio 1 and drops everything"
-                reason = "Caffe scales the kept values by 1 / (1 - 1), so every value becomes NaN in training."
-                severity = "" if layer.phase == "TRAIN" else "advice"
-                yield Hit(subject.file, param.span("dropout_ratio"), message, reason, severity)
-                if severity:
+                message = f"{named(layer)} has dropout_ratio 1"
+                if layer.phase != "TRAIN":
+                    reason = "In phase TEST, Dropout has no effect; in phase TRAIN, every value would become NaN."
+                    yield Hit(subject.file, param.span("dropout_ratio"), message, reason, "advice")
                     return  # once is enough, since it does no harm
+                reason = "Caffe scales the kept values by 1 / (1 - 1), so every value becomes NaN in training."
+                yield Hit(subject.file, param.span("dropout_ratio"), f"{message} and drops everything", reason)
 
 
 @rule("N211", "invalid-lr-mult", subject="net", severity="warning")
