@@ -253,3 +253,88 @@ def test_a_kernel_that_does_not_interpolate() -> None:
     (finding,) = check(upsampling(RIGHT.replace("kernel_size: 4 pad: 1", "kernel_size: 2")), select=("N504",))
     assert finding.severity == "advice"
     assert "needs a kernel of 4" in finding.reason
+
+
+# -- equal outputs -------------------------------------------------------------------------------------------
+
+CONSTANT = " weight_filler { value: 0.1 }"
+
+
+def between(layers: str, first: str = CONSTANT, second: str = CONSTANT, more: str = "") -> list[tuple[str, int, str]]:
+    """What is said of two layers with other layers between them, which are in place."""
+    return found(DATA + ip("hidden", "data", first, more) + layers + ip("ip", "hidden", second) + loss("ip"), "N218")
+
+
+def in_place(kind: str, settings: str = "") -> str:
+    return f'layer {{ name: "between" type: "{kind}" bottom: "hidden" top: "hidden" {settings} }}\n'
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "",
+        RELU,
+        in_place("TanH") + in_place("BatchNorm") + in_place("Scale", "scale_param { bias_term: true }"),
+        in_place("PReLU"),
+        in_place("Dropout", "dropout_param { dropout_ratio: 0 }"),
+        in_place("Dropout").replace("}", "include { phase: TEST } }"),
+    ],
+)
+def test_outputs_that_nothing_distinguishes(layers: str) -> None:
+    assert between(layers) == [("N218", 13, "warning")]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        in_place("Dropout"),
+        in_place("LRN"),
+        in_place("Insanity"),
+        in_place("Scale", 'scale_param { filler { type: "gaussian" std: 1 } }'),
+        in_place("PReLU", 'prelu_param { filler { type: "uniform" } }'),
+        in_place("Author"),
+        'layer { name: "branch" type: "SoftmaxWithLoss" bottom: "hidden" bottom: "label" }\n',
+        'layer { name: "sum" type: "Eltwise" bottom: "hidden" bottom: "data" top: "sum" }\n' + ip("b", "sum") + loss("b"),
+    ],
+)
+def test_outputs_that_a_layer_distinguishes(layers: str) -> None:
+    assert between(layers) == []
+
+
+@pytest.mark.parametrize("first", ["", CONSTANT, f'{CONSTANT} bias_filler {{ type: "constant" value: 1 }}'])
+def test_random_weights_and_biases_distinguish_outputs(first: str) -> None:
+    other = ' weight_filler { type: "gaussian" std: 0.01 }'
+    assert between(RELU, first, other) == []
+    assert between(RELU, other, CONSTANT) == []
+    assert between(RELU, CONSTANT + ' bias_filler { type: "uniform" }', CONSTANT) == []
+
+
+def test_outputs_that_are_one_or_frozen_or_last_are_not_flagged() -> None:
+    assert between(RELU, more="  param { lr_mult: 0 }\n") == []
+    assert found(DATA + ip("ip", "data", CONSTANT) + loss("ip"), "N218") == []
+    single = (DATA + ip("hidden", "data", CONSTANT)).replace("num_output: 6", "num_output: 1")
+    assert found(single + ip("ip", "hidden", CONSTANT) + loss("ip"), "N218") == []
+
+
+def test_zero_weights_with_a_bias_make_equal_outputs_too() -> None:
+    assert between(RELU, " bias_filler { value: 0.1 }", "") == [("N218", 10, "advice")]
+    assert between(RELU, "", "") == []  # which N205 flags
+
+
+def test_the_fix_draws_weights_at_random() -> None:
+    text = DATA + ip("hidden", "data", CONSTANT) + RELU + ip("ip", "hidden", CONSTANT) + loss("ip")
+    assert fix(text, select=("N218",)) == text
+    assert fix(text, select=("N218",), unsafe=True) == text.replace("{ value: 0.1 }", '{ type: "msra" }', 1)
+
+
+def test_equal_outputs_of_groups() -> None:
+    data = DATA.replace("dim: 8 dim: 6", "dim: 8 dim: 6 dim: 1 dim: 1")
+    settings = "num_output: 6 kernel_size: 1 group: 2 weight_filler { value: 0.1 }"
+    conv = f'layer {{ name: "hidden" type: "Convolution" bottom: "data" top: "hidden" convolution_param {{ {settings} }} }}\n'
+    (finding,) = check(data + conv + ip("ip", "hidden", CONSTANT) + loss("ip"), select=("N218",))
+    assert finding.message.startswith("all 3 outputs in each group of")
+    depthwise = conv.replace("group: 2", "group: 6")
+    assert found(data + depthwise + ip("ip", "hidden", CONSTANT) + loss("ip"), "N218") == []
+    second = conv.replace('"data"', '"a"').replace("hidden", "ip")
+    first = conv.replace('"hidden"', '"a"').replace("group: 2 ", "")
+    assert found(data + first + second + loss("ip"), "N218") == []  # the groups of the second differ

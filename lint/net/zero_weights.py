@@ -27,9 +27,7 @@ def weights_of(net: Net, *, idle: bool = False) -> list[Param]:
 
 def starts_at_zero(param: Param) -> bool:
     """Whether a parameter starts at zero: without a filler, or with one that is constant 0."""
-    if param.filler is None:
-        return param.constant == 0
-    return bool(param.filler["type"] == "constant" and param.filler["value"] == 0)
+    return constant_of(param) == 0
 
 
 def upsamples(layer: Layer) -> bool:
@@ -75,11 +73,15 @@ def outputs_bias(layer: Layer) -> bool:
 def initial_bias(layer: Layer) -> float | None:
     """Return the initial value of all biases of a layer, 0 if it has none; None if they differ, or are unknown."""
     bias = next((param.owner for param in layer.params if param.role == "bias"), None)
-    if bias is None:
-        return 0.0
-    if bias.filler is None:
-        return bias.constant
-    return bias.filler["value"] if bias.filler["type"] == "constant" else None
+    return 0.0 if bias is None else constant_of(bias)
+
+
+def constant_of(param: Param) -> float | None:
+    """Return the initial value of all elements of a parameter; None if they differ, or are unknown."""
+    if param.filler is None:
+        return param.constant
+    value: float = param.filler["value"]
+    return value if param.filler["type"] == "constant" else None
 
 
 def _reaches(blob: Blob, bias: float | None) -> bool:

@@ -10,10 +10,13 @@ from ...fixes.layer_edits import remove_bias, set_weight_filler
 from ...layers.fillers import suiting_filler
 from ...layers.sliding_windows import window_of
 from ...moments.graph import Layer, Param
+from ...net.equal_units import equal_units, groups_of, outputs_of_group
 from ...net.job import NetInPhase
 from ...net.names import also_in, named
 from ...net.zero_weights import (
     blocking_weights,
+    constant_of,
+    frozen_zero_weights,
     has_weights_after,
     initial_bias,
     outputs_bias,
@@ -81,6 +84,57 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
         reason += f" It concerns {len(zero)} of {len(weights)} layers with weights."
     severity = "warning" if starts_from_scratch(subject.net, zero) or from_fillers else "advice"
     yield Hit(subject.file, _filler_place(zero[0]), message, reason, severity, fix=_fix(subject, zero))
+
+
+@rule("N218", "constant-weights", subject="net", severity="warning", fixes="unsafe")
+def constant_weights(subject: NetInPhase) -> Iterator[Hit]:
+    """Flags layers whose outputs all start equal and stay equal.
+
+    ## What it does
+
+    Flags, in nets for training, Convolution, Deconvolution and InnerProduct layers with several outputs, whose weights and
+    biases have constant fillers, if all that reads their outputs treats them alike: activations, pooling and normalisation,
+    up to layers whose weights are constant, too. Not flagged are upsampling, layers whose `lr_mult` is 0, and layers that N205
+    flags.
+
+    ## Why is this bad?
+
+    All outputs of such a layer are equal, and so are their gradients: each learns what the others learn, and the layer has the
+    effect of one with a single output. Random weights in the next layer are enough to tell the outputs apart, and so is a
+    Dropout.
+
+    ## When it is reported
+
+    - **warning** if a constant other than 0 is written, or if the net looks as if it is trained from scratch (see N205);
+    - **advice** otherwise, and if frozen weights without a filler show that trained weights are to be loaded.
+
+    It is reported once per net, at the first such layer. Nothing is reported if weights are loaded, as for N205.
+
+    ## Fix
+
+    Inserts a `weight_filler` in all such layers of the net: msra if a ReLU follows, otherwise xavier. The fix is unsafe, because
+    trained weights may be loaded.
+
+    ## References
+
+    `ConstantFiller` in filler.hpp. Goodfellow, Bengio, Courville: Deep Learning, 2016, section 8.4.
+    """
+    if not _learns(subject) or subject.weights_loaded:
+        return
+    equal = equal_units(subject.net)
+    if not equal:
+        return
+    first = equal[0]
+    of_group = " in each group" if groups_of(first.layer) > 1 else ""
+    message = f"all {outputs_of_group(first.layer)} outputs{of_group} of {named(first.layer)} start equal and stay equal"
+    reason = f"Their weights are all {constant_of(first):g}, and the layers that read them treat them alike, so they learn the same."
+    from_fillers = subject.weights_from_fillers
+    if not from_fillers:
+        reason += " This is correct only if trained weights are loaded."
+    reason += also_in([param.layer for param in equal])
+    is_meant = any(constant_of(param) for param in equal) and not frozen_zero_weights(subject.net)
+    severity = "warning" if from_fillers or is_meant or starts_from_scratch(subject.net, equal) else "advice"
+    yield Hit(subject.file, _filler_place(first), message, reason, severity, fix=_fix(subject, equal))
 
 
 @rule("N504", "upsampling-filler", subject="net", severity="warning", fixes="unsafe")
