@@ -211,8 +211,36 @@ def test_upsampling_with_zero_initial_weights_gets_a_bilinear_filler(settings: s
     fixed = fix(text, select=("N504",), unsafe=True)
     assert BILINEAR in fixed
     assert "group: 5" in fixed
-    assert "bias_term: false" in fixed
+    assert "bias_term" not in fixed
     assert found(fixed, "N504") == []
+
+
+def test_the_bias_of_upsampling_stays() -> None:
+    more = "  param { lr_mult: 0 }\n  param { lr_mult: 1 }\n"
+    text = upsampling("kernel_size: 4 pad: 1 bias_filler { value: 0.5 }", more=more)
+    (finding,) = check(text, select=("N504",))
+    assert finding.fix is not None
+    assert finding.fix.title == "use a bilinear filler in 5 groups"
+    fixed = fix(text, select=("N504",), unsafe=True)
+    assert more in fixed
+    assert "bias_filler { value: 0.5 }" in fixed
+
+
+def test_a_single_channel_needs_no_groups() -> None:
+    text = upsampling("kernel_size: 4 pad: 1", 1).replace("num_output: 5", "num_output: 1")
+    (finding,) = check(text, select=("N504",))
+    assert finding.fix is not None
+    assert finding.fix.title == "use a bilinear filler"
+    assert "group" not in fix(text, select=("N504",), unsafe=True)
+
+
+def test_layers_that_are_not_counted_are_named() -> None:
+    frozen = ip("below", "data", more="  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n")
+    text = DATA + frozen + ip("hidden", "below", "") + ip("hidden2", "hidden", "") + ip("ip", "hidden2") + loss("ip")
+    (finding,) = check(text, select=("N205",))
+    assert finding.reason.endswith("It concerns 2 of 3 layers with weights that learn, shared ones counted once.")
+    (finding,) = check(HIDDEN + TOP, select=("N205",))
+    assert finding.reason.endswith("It concerns 1 of 2 layers with weights.")
 
 
 def test_upsampling_with_zero_weights_that_do_not_learn_says_so() -> None:

@@ -201,6 +201,18 @@ def test_a_net_with_an_unknown_bottom_has_no_further_finding() -> None:
     assert found(DATA + IP + LOSS.replace('"ip"', '"other"'), "N") == []
 
 
+def test_layers_of_one_name_are_told_by_their_lines() -> None:
+    relu = 'layer {{ name: "{}" type: "ReLU" bottom: "ip" top: "ip" }}\n'
+    same = "".join(relu.format(name) for name in "aaaaaa")
+    (finding,) = check(DATA + IP + same + LOSS, select=("N301",))
+    first = finding.place.line
+    lines = ", ".join(f"line {first + number}" for number in (1, 2, 3))
+    assert finding.reason.endswith(f" Also in 4 other layers: {lines}, ….")
+    apart = "".join(relu.format(name) for name in "aabbcc")
+    (finding,) = check(DATA + IP + apart + LOSS, select=("N301",))
+    assert finding.reason.endswith(" Also in 2 other layers: 'b', 'c'.")
+
+
 def test_a_dropout_ratio_of_one() -> None:
     drop = layer("Dropout", "ip", "ip", "dropout_param { dropout_ratio: 1 } ")
     assert found(DATA + IP + drop + LOSS, "N2") == [("N206", 18)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
-from ...fixes.layer_edits import remove_bias, set_weight_filler
+from ...fixes.layer_edits import set_weight_filler
 from ...layers.fillers import suiting_filler
 from ...layers.sliding_windows import window_of
 from ...moments.graph import Layer, Param
@@ -81,7 +81,9 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
     if bias != 0:
         reason = f"The layers after it turn the bias into zeros. {reason}"
     if len(weights) > 1:
-        reason += f" It concerns {len(zero)} of {len(weights)} layers with weights."
+        own = len(weights) < sum(param.role == "weight" for param in subject.net.params())
+        others = " that learn, shared ones counted once" if own else ""
+        reason += f" It concerns {len(zero)} of {len(weights)} layers with weights{others}."
     severity = "warning" if starts_from_scratch(subject.net, zero) or from_fillers else "advice"
     yield Hit(subject.file, _filler_place(zero[0]), message, reason, severity, fix=_fix(subject, zero))
 
@@ -131,7 +133,7 @@ def constant_weights(subject: NetInPhase) -> Iterator[Hit]:
     from_fillers = subject.weights_from_fillers
     if not from_fillers:
         reason += " This is correct only if trained weights are loaded."
-    reason += also_in([param.layer for param in equal])
+    reason += also_in([param.layer for param in equal], subject.file.tree)
     is_meant = any(constant_of(param) for param in equal) and not frozen_zero_weights(subject.net)
     severity = "warning" if from_fillers or is_meant or starts_from_scratch(subject.net, equal) else "advice"
     yield Hit(subject.file, _filler_place(first), message, reason, severity, fix=_fix(subject, equal))
@@ -170,9 +172,9 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Fix
 
-    If a layer has as many output as input channels, sets a bilinear filler, `group`, and `bias_term: false`; for zero
-    weights only if the kernel interpolates. Other weights that learn get an msra or xavier filler. The fix is unsafe,
-    because it makes a different layer.
+    If a layer has as many output as input channels, sets a bilinear filler and `group`; for zero weights only if the kernel
+    interpolates. The bias stays. Other weights that learn get an msra or xavier filler. The fix is unsafe, because it makes
+    a different layer.
 
     ## References
 
@@ -191,7 +193,7 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
         message = f"{named(first.layer)} has {weights} and outputs {outputs}"
         reason = "This is correct only if a program writes the weights, or trained ones are loaded."
         severity = "warning" if learning and starts_from_scratch(subject.net, learning) else "advice"
-        reason += also_in([first.layer, *(param.layer for param in zero if param is not first)])
+        reason += also_in([first.layer, *(param.layer for param in zero if param is not first)], subject.file.tree)
         yield Hit(subject.file, _filler_place(first), message, reason, severity, fix=_fix(subject, zero))
     bilinear = [param for param in layers if param.filler is not None and param.filler["type"] == "bilinear"]
     mixing = [param for param in bilinear if _channels_of_an_output(param) > 1]
@@ -199,7 +201,7 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
         number = _channels_of_an_output(mixing[0])
         message = f"each output of {named(mixing[0].layer)} adds up {number} channels"
         reason = "The bilinear filler writes equal kernels, so all outputs start equal unless group is the number of channels."
-        reason += also_in([param.layer for param in mixing])
+        reason += also_in([param.layer for param in mixing], subject.file.tree)
         yield Hit(subject.file, _filler_place(mixing[0]), message, reason, fix=_fix(subject, mixing))
     for param in bilinear:
         kernel, stride = _window(param.layer)
@@ -270,7 +272,7 @@ def _random(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
 
 
 def _interpolation(subject: NetInPhase, param: Param) -> tuple[str, Patch] | None:
-    """Return the title and patch that make a layer enlarge each channel separately: bilinear filler, groups, no bias."""
+    """Return the title and patch that make a layer enlarge each channel separately: bilinear filler, and groups."""
     layer = param.layer
     if not upsamples(layer) or not {"v0", "v1"}.isdisjoint(subject.net.upgraded.steps):
         return None
@@ -285,9 +287,4 @@ def _interpolation(subject: NetInPhase, param: Param) -> tuple[str, Patch] | Non
     patch = Patch() if is_bilinear else set_weight_filler(tree, subject.net.message, settings, "bilinear")
     if settings["group"] != channels:
         patch += set_field(tree, settings, "group", channels)
-    if settings["bias_term"]:
-        without = remove_bias(tree, layer.message, "convolution_param")
-        if without is None:
-            return None
-        patch += without
-    return f"a bilinear filler in {channels} groups", patch
+    return f"a bilinear filler{f' in {channels} groups' if channels > 1 else ''}", patch

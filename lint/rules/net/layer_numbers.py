@@ -89,7 +89,8 @@ def invalid_lr_mult(subject: NetInPhase) -> Iterator[Hit]:
     layers = list(dict.fromkeys(param.layer for param in reversed_ones))
     is_meant = len(layers) > 1 or any(param.decay_mult < 0 for param in reversed_ones)
     if is_meant and any(param.lr_mult > 0 for param in params):
-        reason = f"Every update increases the loss, which is right only if that is meant, as in adversarial training.{also_in(layers)}"
+        reason = "Every update increases the loss, which is right only if that is meant, as in adversarial training."
+        reason += also_in(layers, subject.file.tree)
         if any(param.decay_mult > 0 for param in reversed_ones):
             reason += " Where decay_mult is positive, weight decay makes the parameter grow."
         yield _hit(subject, reversed_ones[0], "lr_mult", reason)._replace(severity="advice")
