@@ -37,6 +37,7 @@ def loss(bottom: str) -> str:
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "hidden" top: "hidden" }\n'
 HIDDEN = DATA + ip("hidden", "data", "")
 TOP = ip("ip", "hidden") + loss("ip")
+CONSTANT = " weight_filler { value: 0.1 }"
 
 
 def found(text: str, select: str = "N205") -> list[tuple[str, int, str]]:
@@ -283,9 +284,31 @@ def test_a_kernel_that_does_not_interpolate() -> None:
     assert "needs a kernel of 4" in finding.reason
 
 
-# -- equal outputs -------------------------------------------------------------------------------------------
+JOB = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 9\n'
+OWN_LOSS = 'layer { name: "loss" type: "AuthorsLoss" bottom: "ip" bottom: "label" top: "loss" }\n'
 
-CONSTANT = " weight_filler { value: 0.1 }"
+
+def in_job(text: str, select: str) -> list[tuple[str, str]]:
+    findings = check_files({"solver.prototxt": JOB, "net.prototxt": text}, select=(select,))
+    assert all("AuthorsLoss layer 'loss' may be the loss" in finding.reason for finding in findings)
+    return [(finding.code, finding.severity) for finding in findings]
+
+
+def test_a_last_layer_of_unknown_type_may_be_the_loss() -> None:
+    text = HIDDEN + RELU + ip("ip", "hidden") + OWN_LOSS
+    assert in_job(text, "N205") == [("N205", "advice")]
+    assert found(text) == []  # nothing says that the net is trained
+    assert in_job(text + OWN_LOSS.replace('top: "loss"', 'top: "x"').replace('"AuthorsLoss"', '"Accuracy"'), "N205") == [
+        ("N205", "advice")
+    ]
+    assert in_job(HIDDEN + RELU + ip("ip", "hidden") + OWN_LOSS.replace("AuthorsLoss", "Silence"), "N205") == []
+    side = ip("side", "data", "") + ip("side2", "side")
+    assert in_job(DATA + side + ip("ip", "data") + OWN_LOSS, "N205") == []
+    constant = DATA + ip("hidden", "data", CONSTANT) + RELU + ip("ip", "hidden", CONSTANT)
+    assert in_job(constant + OWN_LOSS, "N218") == [("N218", "advice")]
+
+
+# -- equal outputs -------------------------------------------------------------------------------------------
 
 
 def between(layers: str, first: str = CONSTANT, second: str = CONSTANT, more: str = "") -> list[tuple[str, int, str]]:

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 _DENSE = ("Convolution", "Deconvolution", "InnerProduct")  # every output reads every input, or every one of its group
 
 
-def equal_units(net: Net) -> list[Param]:
+def equal_units(net: Net, *, idle: bool = False) -> list[Param]:
     """Return the weights that learn and are the same for all outputs of a layer, and stay so.
 
     All weights of the layer are equal, and its biases. What follows treats its outputs alike, up to and including weights that
     are all equal too: so all outputs have the same gradient. Weights that let nothing pass (`blocking_weights`) are not among
-    them, nor are shared ones.
+    them, nor are shared ones. With `idle`, it is taken for granted that gradients reach all layers.
     """
-    blocking, shared = blocking_weights(net), {param.owner for param in net.params() if param.owner is not param}
+    blocking, shared = blocking_weights(net, idle=idle), {param.owner for param in net.params() if param.owner is not param}
     return [
         param
-        for param in weights_of(net)
+        for param in weights_of(net, idle=idle)
         if param.lr_mult
         and param not in blocking
         and param not in shared
         and _starts_equal(param)
-        and _is_read_alike(param.layer, shared)
+        and _is_read_alike(param.layer, shared, idle)
     ]
 
 
@@ -52,18 +52,19 @@ def groups_of(layer: Layer) -> int:
     return groups
 
 
-def _is_read_alike(layer: Layer, shared: set[Param]) -> bool:
+def _is_read_alike(layer: Layer, shared: set[Param], idle: bool) -> bool:
     """Whether all that reads a layer, and passes a gradient to it, treats its outputs alike."""
     readers = [
         reader
         for top in layer.tops
         for reader in top.consumers
-        if any(bottom is top and passes for bottom, passes in zip(reader.bottoms, reader.gradient_bottoms, strict=False))
+        if (idle and reader.traits.has_backward and not reader.traits.measures)
+        or any(bottom is top and passes for bottom, passes in zip(reader.bottoms, reader.gradient_bottoms, strict=True))
     ]
-    return bool(readers) and all(_treats_alike(reader, shared) for reader in readers)
+    return bool(readers) and all(_treats_alike(reader, shared, idle) for reader in readers)
 
 
-def _treats_alike(layer: Layer, shared: set[Param]) -> bool:
+def _treats_alike(layer: Layer, shared: set[Param], idle: bool) -> bool:
     traits = layer.traits
     if traits.base in _DENSE:
         weight = next((param for param in layer.params if param.role == "weight"), None)
@@ -73,4 +74,4 @@ def _treats_alike(layer: Layer, shared: set[Param]) -> bool:
     keeps_channels = (traits.keeps_shape or traits.keeps_channels or traits.rearranges) and not (traits.selects or traits.is_loss)
     if not keeps_channels or (len(layer.bottoms) > 1 and not traits.joins) or traits.distinguishes(layer):
         return False
-    return all(constant_of(param) is not None for param in layer.params) and _is_read_alike(layer, shared)
+    return all(constant_of(param) is not None for param in layer.params) and _is_read_alike(layer, shared, idle)

@@ -43,25 +43,26 @@ def has_weights_after(layer: Layer) -> bool:
     return any(param.role == "weight" for other in layer.downstream() for param in other.params)
 
 
-def zero_weights_before_others(net: Net) -> list[Param]:
+def zero_weights_before_others(net: Net, *, idle: bool = False) -> list[Param]:
     """Return the weights that learn and start at zero, before other weights: in iteration 0, no gradient passes them.
 
-    Upsampling is not among them: its weights are often written by a program.
+    Upsampling is not among them: its weights are often written by a program. With `idle`, it is taken for granted that gradients
+    reach all layers.
     """
     return [
         param
-        for param in weights_of(net)
+        for param in weights_of(net, idle=idle)
         if param.lr_mult and starts_at_zero(param) and has_weights_after(param.layer) and not upsamples(param.layer)
     ]
 
 
-def blocking_weights(net: Net) -> list[Param]:
+def blocking_weights(net: Net, *, idle: bool = False) -> list[Param]:
     """Return the weights that start at zero before other weights, and whose layers give nothing but zeros to what follows.
 
     A bias that reaches the next layers is an output: their weights, and the layer's own, get a gradient in iteration 0, and the
-    layers before it from iteration 1 on. Spatial transformers start so.
+    layers before it from iteration 1 on. Spatial transformers start so. `idle` is as for `zero_weights_before_others`.
     """
-    return [param for param in zero_weights_before_others(net) if not outputs_bias(param.layer)]
+    return [param for param in zero_weights_before_others(net, idle=idle) if not outputs_bias(param.layer)]
 
 
 def outputs_bias(layer: Layer) -> bool:

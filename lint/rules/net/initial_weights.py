@@ -52,7 +52,8 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
     - **warning** if the net looks as if it is trained from scratch: only one of four or more layers with weights has no
       filler, or fewer than half have none and one that has a filler comes before them; or if a script of the repository
       or the option `--from-scratch` says so;
-    - **advice** otherwise. Most public nets with such layers are meant to start from trained weights.
+    - **advice** otherwise. Most public nets with such layers are meant to start from trained weights. Also advice if the
+      only loss can be a last layer of a type that no known Caffe has, in a net that a solver trains.
 
     It is reported once per net, at the first such layer. Nothing is reported if weights are loaded, as the solver
     (`weights`), a script of the repository (`caffe train --weights`, `copy_from`) or the option `--weights` says.
@@ -67,12 +68,13 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
     `ConstantFiller` in filler.hpp; `FillerParameter` in caffe.proto (type "constant", value 0). xavier: Glorot and Bengio,
     2010. msra: He and others, 2015.
     """
-    if not _learns(subject):
+    loss = _possible_loss(subject)
+    if (not _learns(subject) and loss is None) or subject.weights_loaded:
         return
-    zero = blocking_weights(subject.net)
-    if not zero or subject.weights_loaded:
+    zero = _before(loss, blocking_weights(subject.net, idle=loss is not None))
+    if not zero:
         return
-    weights = weights_of(subject.net)
+    weights = weights_of(subject.net, idle=loss is not None)
     layer = zero[0].layer
     bias = initial_bias(layer)
     message = f"{named(layer)} has zero initial weights and outputs {'zeros' if bias == 0 else 'only its bias'}"
@@ -84,8 +86,9 @@ def zero_weights(subject: NetInPhase) -> Iterator[Hit]:
         own = len(weights) < sum(param.role == "weight" for param in subject.net.params())
         others = " that learn, shared ones counted once" if own else ""
         reason += f" It concerns {len(zero)} of {len(weights)} layers with weights{others}."
-    severity = "warning" if starts_from_scratch(subject.net, zero) or from_fillers else "advice"
-    yield Hit(subject.file, _filler_place(zero[0]), message, reason, severity, fix=_fix(subject, zero))
+    is_meant = starts_from_scratch(subject.net, zero) or from_fillers
+    severity = "warning" if is_meant and loss is None else "advice"
+    yield Hit(subject.file, _filler_place(zero[0]), message, reason + _may_be_loss(loss), severity, fix=_fix(subject, zero))
 
 
 @rule("N218", "constant-weights", subject="net", severity="warning", fixes="unsafe")
@@ -108,7 +111,8 @@ def constant_weights(subject: NetInPhase) -> Iterator[Hit]:
     ## When it is reported
 
     - **warning** if a constant other than 0 is written, or if the net looks as if it is trained from scratch (see N205);
-    - **advice** otherwise, and if frozen weights without a filler show that trained weights are to be loaded.
+    - **advice** otherwise, if frozen weights without a filler show that trained weights are to be loaded, or if the only loss
+      can be a layer of unknown type, as for N205.
 
     It is reported once per net, at the first such layer. Nothing is reported if weights are loaded, as for N205.
 
@@ -121,9 +125,10 @@ def constant_weights(subject: NetInPhase) -> Iterator[Hit]:
 
     `ConstantFiller` in filler.hpp. Goodfellow, Bengio, Courville: Deep Learning, 2016, section 8.4.
     """
-    if not _learns(subject) or subject.weights_loaded:
+    loss = _possible_loss(subject)
+    if (not _learns(subject) and loss is None) or subject.weights_loaded:
         return
-    equal = equal_units(subject.net)
+    equal = _before(loss, equal_units(subject.net, idle=loss is not None))
     if not equal:
         return
     first = equal[0]
@@ -135,8 +140,9 @@ def constant_weights(subject: NetInPhase) -> Iterator[Hit]:
         reason += " This is correct only if trained weights are loaded."
     reason += also_in([param.layer for param in equal], subject.file.tree)
     is_meant = any(constant_of(param) for param in equal) and not frozen_zero_weights(subject.net)
-    severity = "warning" if from_fillers or is_meant or starts_from_scratch(subject.net, equal) else "advice"
-    yield Hit(subject.file, _filler_place(first), message, reason, severity, fix=_fix(subject, equal))
+    is_meant = is_meant or from_fillers or starts_from_scratch(subject.net, equal)
+    severity = "warning" if is_meant and loss is None else "advice"
+    yield Hit(subject.file, _filler_place(first), message, reason + _may_be_loss(loss), severity, fix=_fix(subject, equal))
 
 
 @rule("N504", "upsampling-filler", subject="net", severity="warning", fixes="unsafe")
@@ -214,6 +220,26 @@ def upsampling_filler(subject: NetInPhase) -> Iterator[Hit]:
 
 def _learns(subject: NetInPhase) -> bool:
     return subject.phase == "TRAIN" and any(loss.weight for loss in subject.net.losses)
+
+
+def _possible_loss(subject: NetInPhase) -> Layer | None:
+    """Return the last layer of unknown type that nothing reads, in a net that a solver trains and that has no known loss."""
+    if subject.phase != "TRAIN" or not subject.jobs or _learns(subject):
+        return None
+    unread = (layer for layer in subject.net.layers if layer.bottoms and not any(top.consumers for top in layer.tops))
+    return next((layer for layer in reversed(list(unread)) if layer.kind is None), None)
+
+
+def _before(loss: Layer | None, params: list[Param]) -> list[Param]:
+    """Return the parameters before a possible loss; all of them if there is none, since the known losses decide."""
+    if loss is None:
+        return params
+    layers = set(loss.upstream())
+    return [param for param in params if param.layer in layers]
+
+
+def _may_be_loss(layer: Layer | None) -> str:
+    return f" {named(layer)} may be the loss: no known Caffe has its type." if layer is not None else ""
 
 
 def _filler_place(param: Param) -> tuple[int, int]:
