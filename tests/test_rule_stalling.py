@@ -97,6 +97,8 @@ def test_units_that_start_flat_are_found(kind: str, bias: str) -> None:
     (finding,) = found("G109", net)
     assert finding.place.line == 15
     assert ("dead" if kind == "ReLU" else "saturated") in finding.message
+    assert "100.0%" not in finding.message
+    assert finding.reason.endswith("or use smaller initial weights in 'fc1'.")
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,12 @@ def test_upsampling_is_advice_with_both_shapes() -> None:
     )
 
 
+def test_the_growth_is_told_exactly() -> None:
+    up = UPSAMPLED.replace("kernel_size: 2", "kernel_size: 16").replace("stride: 2", "stride: 16")
+    (finding,) = findings(up)
+    assert "sum over 256 times as many values" in finding.reason
+
+
 def test_a_concat_that_doubles_the_channels_is_advice_with_what_it_joins() -> None:
     (finding,) = findings(WIDENED)
     assert finding.message == "Concat 'both' of 'a' and 'b' is not normalised (256 to 512 channels, 512 x 10 x 10)"

@@ -37,6 +37,7 @@ def loss(bottom: str) -> str:
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "hidden" top: "hidden" }\n'
 HIDDEN = DATA + ip("hidden", "data", "")
 TOP = ip("ip", "hidden") + loss("ip")
+CONSTANT = " weight_filler { value: 0.1 }"
 
 
 def found(text: str, select: str = "N205") -> list[tuple[str, int, str]]:
@@ -87,6 +88,32 @@ def test_weights_that_the_solver_loads_are_not_flagged() -> None:
     assert places(check_files(texts, select=("N205",))) == [("N205", 10)]
     texts["solver.prototxt"] += 'weights: "old.caffemodel"\n'
     assert check_files(texts, select=("N205",)) == []
+
+
+def biased(value: str, more: str = "") -> str:
+    return DATA + ip("below", "data") + ip("hidden", "below", f" bias_filler {{ {value} }}") + more + TOP
+
+
+@pytest.mark.parametrize("value", ["value: 0.1", "value: -0.1", 'type: "gaussian" std: 1', 'type: "file" file: "start.txt"'])
+def test_a_bias_lets_zero_weights_learn(value: str) -> None:
+    assert found(biased(value)) == []
+    assert found(biased("value: 0")) == [("N205", 17, "warning")]
+
+
+@pytest.mark.parametrize("following", ["ReLU", "BatchNorm"])
+@pytest.mark.parametrize("value", ["value: 0.1", "value: -0.1", 'type: "gaussian" std: 1'])
+def test_a_bias_that_the_next_layer_turns_into_zeros_does_not_help(value: str, following: str) -> None:
+    between = 'layer { name: "drop" type: "Dropout" bottom: "hidden" top: "hidden" }\n' + RELU.replace("ReLU", following)
+    is_removed = following == "BatchNorm" or value == "value: -0.1"
+    findings = check(biased(value, between), select=("N205",))
+    assert bool(findings) == is_removed
+    assert all("outputs only its bias" in finding.message for finding in findings)
+
+
+def test_a_leaky_relu_and_stored_statistics_keep_a_bias() -> None:
+    assert found(biased("value: -0.1", RELU.replace("}", "relu_param { negative_slope: 0.1 } }"))) == []
+    stored = RELU.replace("ReLU", "BatchNorm").replace("}", "batch_norm_param { use_global_stats: true } }")
+    assert found(biased("value: 0.1", stored)) == []
 
 
 def test_the_filler_suits_the_activation_that_follows() -> None:
@@ -185,8 +212,36 @@ def test_upsampling_with_zero_initial_weights_gets_a_bilinear_filler(settings: s
     fixed = fix(text, select=("N504",), unsafe=True)
     assert BILINEAR in fixed
     assert "group: 5" in fixed
-    assert "bias_term: false" in fixed
+    assert "bias_term" not in fixed
     assert found(fixed, "N504") == []
+
+
+def test_the_bias_of_upsampling_stays() -> None:
+    more = "  param { lr_mult: 0 }\n  param { lr_mult: 1 }\n"
+    text = upsampling("kernel_size: 4 pad: 1 bias_filler { value: 0.5 }", more=more)
+    (finding,) = check(text, select=("N504",))
+    assert finding.fix is not None
+    assert finding.fix.title == "use a bilinear filler in 5 groups"
+    fixed = fix(text, select=("N504",), unsafe=True)
+    assert more in fixed
+    assert "bias_filler { value: 0.5 }" in fixed
+
+
+def test_a_single_channel_needs_no_groups() -> None:
+    text = upsampling("kernel_size: 4 pad: 1", 1).replace("num_output: 5", "num_output: 1")
+    (finding,) = check(text, select=("N504",))
+    assert finding.fix is not None
+    assert finding.fix.title == "use a bilinear filler"
+    assert "group" not in fix(text, select=("N504",), unsafe=True)
+
+
+def test_layers_that_are_not_counted_are_named() -> None:
+    frozen = ip("below", "data", more="  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n")
+    text = DATA + frozen + ip("hidden", "below", "") + ip("hidden2", "hidden", "") + ip("ip", "hidden2") + loss("ip")
+    (finding,) = check(text, select=("N205",))
+    assert finding.reason.endswith("It concerns 2 of 3 layers with weights that learn, shared ones counted once.")
+    (finding,) = check(HIDDEN + TOP, select=("N205",))
+    assert finding.reason.endswith("It concerns 1 of 2 layers with weights.")
 
 
 def test_upsampling_with_zero_weights_that_do_not_learn_says_so() -> None:
@@ -196,6 +251,14 @@ def test_upsampling_with_zero_weights_that_do_not_learn_says_so() -> None:
     assert finding.fix is not None
     (finding,) = check(upsampling("kernel_size: 4 pad: 1", 7, more), select=("N504",))
     assert finding.fix is None
+
+
+def test_upsampling_with_zero_weights_and_a_bias_is_a_problem_only_if_it_does_not_learn() -> None:
+    settings = "kernel_size: 4 pad: 1 bias_filler { value: 0.5 }"
+    assert found(upsampling(settings), "N504") == []
+    more = "  param { lr_mult: 0 }\n  param { lr_mult: 0 }\n"
+    (finding,) = check(upsampling(settings, more=more), select=("N504",))
+    assert finding.message.endswith("outputs only its bias")
 
 
 def test_zero_upsampling_before_other_layers_of_a_net_from_scratch_is_a_warning() -> None:
@@ -219,3 +282,110 @@ def test_a_kernel_that_does_not_interpolate() -> None:
     (finding,) = check(upsampling(RIGHT.replace("kernel_size: 4 pad: 1", "kernel_size: 2")), select=("N504",))
     assert finding.severity == "advice"
     assert "needs a kernel of 4" in finding.reason
+
+
+JOB = 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 9\n'
+OWN_LOSS = 'layer { name: "loss" type: "AuthorsLoss" bottom: "ip" bottom: "label" top: "loss" }\n'
+
+
+def in_job(text: str, select: str) -> list[tuple[str, str]]:
+    findings = check_files({"solver.prototxt": JOB, "net.prototxt": text}, select=(select,))
+    assert all("AuthorsLoss layer 'loss' may be the loss" in finding.reason for finding in findings)
+    return [(finding.code, finding.severity) for finding in findings]
+
+
+def test_a_last_layer_of_unknown_type_may_be_the_loss() -> None:
+    text = HIDDEN + RELU + ip("ip", "hidden") + OWN_LOSS
+    assert in_job(text, "N205") == [("N205", "advice")]
+    assert found(text) == []  # nothing says that the net is trained
+    assert in_job(text + OWN_LOSS.replace('top: "loss"', 'top: "x"').replace('"AuthorsLoss"', '"Accuracy"'), "N205") == [
+        ("N205", "advice")
+    ]
+    assert in_job(HIDDEN + RELU + ip("ip", "hidden") + OWN_LOSS.replace("AuthorsLoss", "Silence"), "N205") == []
+    side = ip("side", "data", "") + ip("side2", "side")
+    assert in_job(DATA + side + ip("ip", "data") + OWN_LOSS, "N205") == []
+    constant = DATA + ip("hidden", "data", CONSTANT) + RELU + ip("ip", "hidden", CONSTANT)
+    assert in_job(constant + OWN_LOSS, "N218") == [("N218", "advice")]
+
+
+# -- equal outputs -------------------------------------------------------------------------------------------
+
+
+def between(layers: str, first: str = CONSTANT, second: str = CONSTANT, more: str = "") -> list[tuple[str, int, str]]:
+    """What is said of two layers with other layers between them, which are in place."""
+    return found(DATA + ip("hidden", "data", first, more) + layers + ip("ip", "hidden", second) + loss("ip"), "N218")
+
+
+def in_place(kind: str, settings: str = "") -> str:
+    return f'layer {{ name: "between" type: "{kind}" bottom: "hidden" top: "hidden" {settings} }}\n'
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "",
+        RELU,
+        in_place("TanH") + in_place("BatchNorm") + in_place("Scale", "scale_param { bias_term: true }"),
+        in_place("PReLU"),
+        in_place("Dropout", "dropout_param { dropout_ratio: 0 }"),
+        in_place("Dropout").replace("}", "include { phase: TEST } }"),
+    ],
+)
+def test_outputs_that_nothing_distinguishes(layers: str) -> None:
+    assert between(layers) == [("N218", 13, "warning")]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        in_place("Dropout"),
+        in_place("LRN"),
+        in_place("Insanity"),
+        in_place("Scale", 'scale_param { filler { type: "gaussian" std: 1 } }'),
+        in_place("PReLU", 'prelu_param { filler { type: "uniform" } }'),
+        in_place("Author"),
+        'layer { name: "branch" type: "SoftmaxWithLoss" bottom: "hidden" bottom: "label" }\n',
+        'layer { name: "sum" type: "Eltwise" bottom: "hidden" bottom: "data" top: "sum" }\n' + ip("b", "sum") + loss("b"),
+    ],
+)
+def test_outputs_that_a_layer_distinguishes(layers: str) -> None:
+    assert between(layers) == []
+
+
+@pytest.mark.parametrize("first", ["", CONSTANT, f'{CONSTANT} bias_filler {{ type: "constant" value: 1 }}'])
+def test_random_weights_and_biases_distinguish_outputs(first: str) -> None:
+    other = ' weight_filler { type: "gaussian" std: 0.01 }'
+    assert between(RELU, first, other) == []
+    assert between(RELU, other, CONSTANT) == []
+    assert between(RELU, CONSTANT + ' bias_filler { type: "uniform" }', CONSTANT) == []
+
+
+def test_outputs_that_are_one_or_frozen_or_last_are_not_flagged() -> None:
+    assert between(RELU, more="  param { lr_mult: 0 }\n") == []
+    assert found(DATA + ip("ip", "data", CONSTANT) + loss("ip"), "N218") == []
+    single = (DATA + ip("hidden", "data", CONSTANT)).replace("num_output: 6", "num_output: 1")
+    assert found(single + ip("ip", "hidden", CONSTANT) + loss("ip"), "N218") == []
+
+
+def test_zero_weights_with_a_bias_make_equal_outputs_too() -> None:
+    assert between(RELU, " bias_filler { value: 0.1 }", "") == [("N218", 10, "advice")]
+    assert between(RELU, "", "") == []  # which N205 flags
+
+
+def test_the_fix_draws_weights_at_random() -> None:
+    text = DATA + ip("hidden", "data", CONSTANT) + RELU + ip("ip", "hidden", CONSTANT) + loss("ip")
+    assert fix(text, select=("N218",)) == text
+    assert fix(text, select=("N218",), unsafe=True) == text.replace("{ value: 0.1 }", '{ type: "msra" }', 1)
+
+
+def test_equal_outputs_of_groups() -> None:
+    data = DATA.replace("dim: 8 dim: 6", "dim: 8 dim: 6 dim: 1 dim: 1")
+    settings = "num_output: 6 kernel_size: 1 group: 2 weight_filler { value: 0.1 }"
+    conv = f'layer {{ name: "hidden" type: "Convolution" bottom: "data" top: "hidden" convolution_param {{ {settings} }} }}\n'
+    (finding,) = check(data + conv + ip("ip", "hidden", CONSTANT) + loss("ip"), select=("N218",))
+    assert finding.message.startswith("all 3 outputs in each group of")
+    depthwise = conv.replace("group: 2", "group: 6")
+    assert found(data + depthwise + ip("ip", "hidden", CONSTANT) + loss("ip"), "N218") == []
+    second = conv.replace('"data"', '"a"').replace("hidden", "ip")
+    first = conv.replace('"hidden"', '"a"').replace("group: 2 ", "")
+    assert found(data + first + second + loss("ip"), "N218") == []  # the groups of the second differ

@@ -201,10 +201,31 @@ def test_a_net_with_an_unknown_bottom_has_no_further_finding() -> None:
     assert found(DATA + IP + LOSS.replace('"ip"', '"other"'), "N") == []
 
 
+def test_layers_of_one_name_are_told_by_their_lines() -> None:
+    relu = 'layer {{ name: "{}" type: "ReLU" bottom: "ip" top: "ip" }}\n'
+    same = "".join(relu.format(name) for name in "aaaaaa")
+    (finding,) = check(DATA + IP + same + LOSS, select=("N301",))
+    first = finding.place.line
+    lines = ", ".join(f"line {first + number}" for number in (1, 2, 3))
+    assert finding.reason.endswith(f" Also in 4 other layers: {lines}, ….")
+    apart = "".join(relu.format(name) for name in "aabbcc")
+    (finding,) = check(DATA + IP + apart + LOSS, select=("N301",))
+    assert finding.reason.endswith(" Also in 2 other layers: 'b', 'c'.")
+
+
 def test_a_dropout_ratio_of_one() -> None:
     drop = layer("Dropout", "ip", "ip", "dropout_param { dropout_ratio: 1 } ")
     assert found(DATA + IP + drop + LOSS, "N2") == [("N206", 18)]
     assert found(DATA + IP + drop.replace(": 1 }", ": 0.9 }") + LOSS, "N2") == []
+
+
+def test_a_dropout_ratio_of_one_has_no_effect_in_a_test_net() -> None:
+    drop = layer("Dropout", "ip", "ip", "dropout_param { dropout_ratio: 1 } ")
+    test = DATA + IP + drop.replace("}", "} include { phase: TEST }", 1) + LOSS
+    (finding,) = check(test, select=("N206",))
+    assert finding.severity == "advice"
+    assert "NaN" not in finding.message
+    assert finding.reason.startswith("In phase TEST, Dropout has no effect")
 
 
 def test_a_softmax_before_a_loss_that_applies_one() -> None:

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from harness import check, check_files, fix
+from harness import check, check_files, fix, runner
 
+from caffe_lint.cli.commands import cli
 from caffe_lint.rule.finding import Finding
 
 GOOD = """\
@@ -179,6 +180,47 @@ def test_one_mistake_is_one_finding(fields: dict[str, str | None], code: str, se
 )
 def test_what_works_is_left_alone(fields: dict[str, str | None]) -> None:
     assert verdicts(solver(**fields)) == []
+
+
+INPUT = 'input: "data"\ninput_shape { dim: 4 dim: 3 }\n'
+MEMORY = (
+    'layer { name: "memory" type: "MemoryData" top: "x" top: "y"\n'
+    "  memory_data_param { batch_size: 4 channels: 3 height: 1 width: 1 } }\n"
+)
+DUMMY = 'layer { name: "dummy" type: "DummyData" top: "z" dummy_data_param { shape { dim: 4 dim: 3 } } }\n'
+LOSS = 'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 } }\n'
+
+
+@pytest.mark.parametrize(
+    ("net", "severity"),
+    [(INPUT, "advice"), (INPUT + MEMORY, "advice"), (INPUT + DUMMY, "error"), (INPUT.replace("input", "# input"), "error")],
+)
+def test_a_program_that_fills_the_inputs_counts_the_iterations(net: str, severity: str) -> None:
+    text = solver(max_iter=None, test_iter=None, test_interval=None)
+    findings = check_files({"solver.prototxt": text, "net.prototxt": net + LOSS}, select=("S106",))
+    assert [finding.severity for finding in findings] == [severity]
+    poly = text.replace('"step"', '"poly"')
+    findings = check_files({"solver.prototxt": poly, "net.prototxt": net + LOSS}, select=("S106",))
+    assert [finding.severity for finding in findings] == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("program", "severity"),
+    [
+        ("s = caffe.SGDSolver('{name}')\nfor i in range(9):\n    s.step(1)\n", "advice"),
+        ("s = caffe.SGDSolver('{name}')\ns.step(9)\ns.solve()\n", "advice"),
+        ("s = caffe.SGDSolver('{name}')\ns.solve()\n", "error"),
+        ("s = caffe.SGDSolver('other.prototxt')\ns.step(1)\n", "error"),
+        ("import os\nos.system('caffe train --solver={name}')\n", "error"),
+    ],
+)
+def test_a_script_that_calls_step_counts_the_iterations(tmp_path: Path, program: str, severity: str) -> None:
+    (tmp_path / ".git").mkdir()
+    path = tmp_path / "solver.prototxt"
+    path.write_text(solver(max_iter=None))
+    (tmp_path / "train.py").write_text("import caffe\n" + program.format(name="solver.prototxt"))
+    result = runner().invoke(cli, [str(path), "--select", "S106", "--output-format", "json"], standalone_mode=False)
+    assert [finding["severity"] for finding in json.loads(result.stdout)["findings"]] == [severity]
 
 
 @pytest.mark.parametrize(
@@ -472,7 +514,29 @@ def test_debug_info_is_switched_off_for_who_asks_by_name() -> None:
 def test_the_decay_is_told_in_iterations() -> None:
     (finding,) = found(solver(weight_decay="0.5"))
     assert "halves the weights in 14 iterations" in finding.message
+    assert "1,000 times" in finding.reason
     assert check(solver(weight_decay="0.5"), "solver.prototxt", select=("S144",), options={"S144": {"most": 1.0}}) == []
+
+
+def test_the_decay_is_told_from_the_schedule() -> None:
+    fields = {"lr_policy": '"multistep"', "stepvalue": "40", "stepsize": None, "weight_decay": "0.1", "max_iter": "400"}
+    (finding,) = found(solver(**fields))
+    assert "halves the weights in 334 iterations" in finding.message  # log 2 is 40 * 0.01 + 293.1 * 0.001
+    assert found(solver(**fields | {"max_iter": "300"})) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_high"),
+    [
+        ({"base_lr": "1e-5", "weight_decay": "1", "max_iter": "100000", "lr_policy": '"fixed"'}, False),  # twice the usual
+        ({"base_lr": "1e-4", "weight_decay": "1", "max_iter": "100000", "lr_policy": '"fixed"'}, True),
+        ({"base_lr": "1e-4", "weight_decay": "1", "max_iter": "500", "lr_policy": '"fixed"'}, False),  # halved in 693
+        ({"base_lr": "1e-4", "weight_decay": "1", "max_iter": "100000", "stepsize": "500"}, False),  # loses 0.56 in all
+    ],
+)
+def test_a_decay_is_high_if_it_outweighs_the_usual_and_halves_the_weights(fields: dict[str, str], is_high: bool) -> None:
+    fields = {"gamma": "0.1", "stepsize": "1000"} | fields
+    assert bool(check(solver(**fields), "solver.prototxt", select=("S144",))) == is_high
 
 
 def test_a_solver_is_made_ready_for_the_cpu() -> None:

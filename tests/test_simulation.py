@@ -19,8 +19,10 @@ from caffe_lint.engine.files_in_memory import Files  # noqa: E402
 from caffe_lint.layers.models.loss_models import SoftmaxWithLoss  # noqa: E402
 from caffe_lint.moments.signal_model import AssumedData, SignalContext  # noqa: E402
 from caffe_lint.moments.weights import filled as filled_weights  # noqa: E402
+from caffe_lint.net.equal_units import equal_units  # noqa: E402
 from caffe_lint.net.job import Nets, SolverFile  # noqa: E402
 from caffe_lint.net.net import Net  # noqa: E402
+from caffe_lint.net.zero_weights import blocking_weights  # noqa: E402
 from caffe_lint.proto.binder import Message, bind  # noqa: E402
 from caffe_lint.proto.parser import parse  # noqa: E402
 from caffe_lint.proto.schema import caffe_schema  # noqa: E402
@@ -297,6 +299,52 @@ def _tape(net: Net) -> Tape:
 
 def _fed(net: Net, draw: Any) -> dict[Any, Any]:
     return {layer.tops[0]: draw.standard_normal(layer.tops[0].shape).astype(F) for layer in net.layers if not layer.bottoms}
+
+
+HIDDEN = """
+layer {{ name: "a" type: "InnerProduct" bottom: "x" top: "a" inner_product_param {{ num_output: 5 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param {{ num_output: 4 {first} }} }}
+{between}
+layer {{ name: "c" type: "InnerProduct" bottom: "b" top: "c" inner_product_param {{ num_output: 3 {second} }} }}
+layer {{ name: "l" type: "EuclideanLoss" bottom: "c" bottom: "t" top: "l" }}
+"""
+_RELU = 'layer { name: "r" type: "ReLU" bottom: "b" top: "b" }'
+_DROP = 'layer { name: "d" type: "Dropout" bottom: "b" top: "b" }'
+_TENTH, _RANDOM = "weight_filler { value: 0.1 }", 'weight_filler { type: "xavier" }'
+
+
+@pytest.mark.parametrize(
+    ("first", "between", "second", "blocking", "equal"),
+    [
+        ("", _RELU, _RANDOM, ["b"], []),
+        ("bias_filler { value: 0.1 }", _RELU, _RANDOM, [], []),
+        ("bias_filler { value: -0.1 }", _RELU, _RANDOM, ["b"], []),
+        ("bias_filler { value: -0.1 }", "", _RANDOM, [], []),
+        ("bias_filler { value: 0.1 }", _RELU, "", [], ["b"]),
+        (_TENTH, _RELU, _TENTH, [], ["b"]),
+        (_TENTH, _RELU, _RANDOM, [], []),
+        (_TENTH, _DROP, _TENTH, [], []),
+    ],
+)
+def test_what_is_said_of_constant_weights_is_what_happens(
+    first: str, between: str, second: str, blocking: list[str], equal: list[str]
+) -> None:
+    net = net_of(HIDDEN.format(first=first, between=between, second=second), {"x": "8 3", "t": "8 3"})
+    assert [param.layer.name for param in blocking_weights(net)] == blocking
+    assert [param.layer.name for param in equal_units(net)] == equal
+    tape, draw = _tape(net), np.random.default_rng(3)
+    lowest, hidden = (next(p for p in tape.weights if p.layer.name == name and p.role == "weight") for name in "ab")
+    at_first = tape.weights[lowest].copy()
+    for _ in range(20):
+        tape.clear()
+        tape.forward(_fed(net, draw))
+        tape.backward()
+        for param, values in tape.weights.items():
+            values -= 0.05 * tape.gradients[param]
+    learned = tape.weights[hidden]
+    assert bool(np.all(tape.weights[lowest] == at_first)) == bool(blocking)  # nothing passed
+    if not blocking:
+        assert bool(np.all(learned == learned[0])) == bool(equal)
 
 
 def test_gradients_of_shared_weights_are_added_up() -> None:

@@ -38,6 +38,16 @@ def found(text: str, select: str) -> list[tuple[str, str]]:
         (['lr_policy: "step"', "gamma: 0.5"], ['lr_policy: "step"', "stepsize: 1000", "gamma: 0.5"]),
         (['lr_policy: "step"', "gamma: 0.5", "stepvalue: 9"], ['lr_policy: "multistep"', "gamma: 0.5", "stepvalue: 9"]),
         (['lr_policy: "multistep"', "gamma: 0.5", "stepsize: 9"], ['lr_policy: "step"', "gamma: 0.5", "stepsize: 9"]),
+        (['lr_policy: "step"', "gamma: 0.001", "power: 0.5"], ['lr_policy: "inv"', "gamma: 0.001", "power: 0.5"]),
+        (['lr_policy: "multistep"', "gamma: 1e-4", "power: 0.75"], ['lr_policy: "inv"', "gamma: 1e-4", "power: 0.75"]),
+        (
+            ['lr_policy: "step"', "gamma: 0.5", "power: 0.75"],
+            ['lr_policy: "step"', "stepsize: 1000", "gamma: 0.5", "power: 0.75"],
+        ),
+        (
+            ['lr_policy: "multistep"', "gamma: 1e-4", "power: 0.75", "stepsize: 9"],
+            ['lr_policy: "step"', "gamma: 1e-4", "power: 0.75", "stepsize: 9"],
+        ),
     ],
 )
 def test_what_a_policy_lacks_is_written_when_asked_for(policy: list[str], mended: list[str]) -> None:
@@ -46,6 +56,12 @@ def test_what_a_policy_lacks_is_written_when_asked_for(policy: list[str], mended
     assert fix(text, "solver.prototxt", select=("S122",)) == text
     assert fix(text, "solver.prototxt", select=("S122",), unsafe=True) == solver(*mended)
     assert found(solver(*mended), "S122") == []
+
+
+def test_the_constants_of_inv_are_named_once() -> None:
+    text = solver('lr_policy: "step"', "gamma: 0.0001", "power: 0.75")
+    (finding,) = check(text, "solver.prototxt", select=("S122", "S124"))
+    assert finding.message.endswith("lacks stepsize; gamma and power belong to inv")
 
 
 @pytest.mark.parametrize(

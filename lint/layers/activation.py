@@ -96,7 +96,7 @@ layer_type(
 )(same_shape)  # fmt: skip
 layer_type(
     "Insanity", "insanity_layer.cpp", signal="elementwise.ReLU", simulate="functions.Insanity", settings="insanity_param",
-    in_place=IN_PLACE_RIGHT, **_RECTIFIER,
+    by_channel=True, in_place=IN_PLACE_RIGHT, **_RECTIFIER,
 )(same_shape)  # fmt: skip
 
 
@@ -112,6 +112,7 @@ layer_type(
     keeps_order=True,
     linear=True,
     trains_only=True,
+    by_channel=lambda layer: layer.phase == "TRAIN" and layer.message["dropout_param"]["dropout_ratio"] > 0,
     value_range=value_ranges.dropped,
     hazard=("dropout-ratio-1", "Dropout multiplies by 1/(1 - dropout_ratio): with a ratio of 1 that is 0 * inf"),
 )

@@ -110,6 +110,7 @@ def _lrn_reads_top(layer: Layer) -> bool:
     in_place=_lrn_in_place,
     reads_top=_lrn_reads_top,
     engine="lrn_param",
+    by_channel=_lrn_reads_top,  # the first and the last channels have fewer neighbours
     reaches=lambda layer: layer.message["lrn_param"]["norm_region"] == "WITHIN_CHANNEL",
     keeps_shape=True,
     keeps_order=True,

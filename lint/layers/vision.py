@@ -244,6 +244,7 @@ def _pooling_counts(layer: Layer) -> tuple[Count, Count]:
     in_place=IN_PLACE_WRONG_VALUES,
     engine="pooling_param",
     slides=True,
+    by_channel=lambda layer: layer.message["pooling_param"]["pool"] == "STOCHASTIC",
     keeps_channels=True,
     keeps_scale=True,
     keeps_range=True,

@@ -130,6 +130,7 @@ class LayerType(NamedTuple):
     activation: str = ""  # SOFTMAX or SIGMOID for the layer of that activation
     unsaturated: tuple[float, float] | None = None  # the range of the mean |x| of its top outside which most of it is saturated
     trains_only: bool = False  # changes values in training only
+    by_channel: bool | Callable[[Layer], bool] = False  # treats equal channels differently, at random or by their place
     discards: bool = False  # reads blobs only so that they are not outputs of the net
     value_range: ValueRange | None = None  # the interval of its outputs, given those of its bottoms
     growth: Callable[[Layer], float | None] | None = None  # number of elements out over in, by its settings alone
@@ -170,6 +171,10 @@ class LayerType(NamedTuple):
     def cuts_negatives(self, layer: Layer) -> bool:
         """Whether the layer sets all negative values to 0."""
         return self.cuts(layer) if callable(self.cuts) else self.cuts
+
+    def distinguishes(self, layer: Layer) -> bool:
+        """Whether the layer treats channels with equal values differently, in the net's phase."""
+        return self.by_channel(layer) if callable(self.by_channel) else self.by_channel
 
     def is_product(self, layer: Layer) -> bool:
         """Whether the layer multiplies its bottoms with each other."""

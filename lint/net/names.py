@@ -10,6 +10,7 @@ from ..source.wording import counted
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
+    from ..proto.tree import Tree
 
 _LISTED = 3  # names that a message lists before it breaks off
 
@@ -19,13 +20,20 @@ def named(layer: Layer) -> str:
     return f"{layer.type} layer '{layer.name}'" if layer.type else f"layer '{layer.name}'"
 
 
-def also_in(layers: Sequence[Layer]) -> str:
-    """Return the sentence that names all layers but the first; empty if there is only one. It follows a reason."""
-    others = [f"'{layer.name}'" for layer in layers[1:]]
+def also_in(layers: Sequence[Layer], tree: Tree) -> str:
+    """Return the sentence that names all layers but the first; empty if there is only one. It follows a reason.
+
+    Layers whose names do not tell them apart are told by their lines in the file, of which `tree` is the content.
+    """
+    others = layers[1:]
     if not others:
         return ""
+    if len({layer.name for layer in layers}) == len(layers):
+        listed = [f"'{layer.name}'" for layer in others]
+    else:
+        listed = [f"line {tree.line_of(layer.place()[0])}" for layer in others]
     more = ", …" if len(others) > _LISTED else ""
-    return f" Also in {counted(len(others), 'other layer')}: {', '.join(others[:_LISTED])}{more}."
+    return f" Also in {counted(len(others), 'other layer')}: {', '.join(listed[:_LISTED])}{more}."
 
 
 def meant_name(name: str, known: Iterable[str]) -> str | None:

@@ -11,7 +11,7 @@ from ..source.files import folder_with, shown
 from ..source.wording import counted
 from .published_nets import starting_point
 from .trained_weights import TrainedWeights, copied, not_finite, refusal
-from .zero_weights import blocking_weights, frozen_zero_weights, starts_from_scratch, upsamples, weights_of
+from .zero_weights import frozen_zero_weights, starts_from_scratch, upsamples, weights_of, zero_weights_before_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -199,7 +199,7 @@ def _place(run: TrainingRun) -> str:
 
 def _of_net(net: Net) -> WeightsOrigin:
     """Return what the fillers of a net say: a net that none of its fillers makes able to learn must be loaded."""
-    zero = [param for param in blocking_weights(net) if param.filler is None]
+    zero = [param for param in zero_weights_before_others(net) if param.filler is None]
     frozen = [param for param in frozen_zero_weights(net) if param.filler is None]
     weights = weights_of(net, idle=True)
     if (zero or frozen) and not any(map(_has_filler, net.params())):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..layers.normalisation import uses_stored_statistics
 from ..layers.sliding_windows import window_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..moments.graph import Layer, Param
+    from ..moments.graph import Blob, Layer, Param
     from .net import Net
 
 _MANY = 4  # so many layers with weights make a single one without a filler look forgotten; set by hand
@@ -26,9 +27,7 @@ def weights_of(net: Net, *, idle: bool = False) -> list[Param]:
 
 def starts_at_zero(param: Param) -> bool:
     """Whether a parameter starts at zero: without a filler, or with one that is constant 0."""
-    if param.filler is None:
-        return param.constant == 0
-    return bool(param.filler["type"] == "constant" and param.filler["value"] == 0)
+    return constant_of(param) == 0
 
 
 def upsamples(layer: Layer) -> bool:
@@ -44,16 +43,61 @@ def has_weights_after(layer: Layer) -> bool:
     return any(param.role == "weight" for other in layer.downstream() for param in other.params)
 
 
-def blocking_weights(net: Net) -> list[Param]:
-    """Return the weights that learn and start at zero, so that nothing passes through them to other weights.
+def zero_weights_before_others(net: Net, *, idle: bool = False) -> list[Param]:
+    """Return the weights that learn and start at zero, before other weights: in iteration 0, no gradient passes them.
 
-    Upsampling is not among them: its weights are often written by a program.
+    Upsampling is not among them: its weights are often written by a program. With `idle`, it is taken for granted that gradients
+    reach all layers.
     """
     return [
         param
-        for param in weights_of(net)
+        for param in weights_of(net, idle=idle)
         if param.lr_mult and starts_at_zero(param) and has_weights_after(param.layer) and not upsamples(param.layer)
     ]
+
+
+def blocking_weights(net: Net, *, idle: bool = False) -> list[Param]:
+    """Return the weights that start at zero before other weights, and whose layers give nothing but zeros to what follows.
+
+    A bias that reaches the next layers is an output: their weights, and the layer's own, get a gradient in iteration 0, and the
+    layers before it from iteration 1 on. Spatial transformers start so. `idle` is as for `zero_weights_before_others`.
+    """
+    return [param for param in zero_weights_before_others(net, idle=idle) if not outputs_bias(param.layer)]
+
+
+def outputs_bias(layer: Layer) -> bool:
+    """Whether a layer has an initial bias that is not 0, or is unknown, and that the layers after it do not remove."""
+    bias = initial_bias(layer)
+    return bias != 0 and any(_reaches(top, bias) for top in layer.tops)
+
+
+def initial_bias(layer: Layer) -> float | None:
+    """Return the initial value of all biases of a layer, 0 if it has none; None if they differ, or are unknown."""
+    bias = next((param.owner for param in layer.params if param.role == "bias"), None)
+    return 0.0 if bias is None else constant_of(bias)
+
+
+def constant_of(param: Param) -> float | None:
+    """Return the initial value of all elements of a parameter; None if they differ, or are unknown."""
+    if param.filler is None:
+        return param.constant
+    value: float = param.filler["value"]
+    return value if param.filler["type"] == "constant" else None
+
+
+def _reaches(blob: Blob, bias: float | None) -> bool:
+    """Whether a bias reaches a layer that reads a blob, and is not cut by a ReLU or subtracted as a mean of the batch."""
+    for reader in blob.consumers:
+        if (bias is not None and bias < 0 and reader.traits.cuts_negatives(reader)) or _subtracts_mean(reader):
+            continue
+        passes_on = reader.traits.keeps_order and not reader.params and len(reader.bottoms) == 1
+        if not passes_on or any(_reaches(top, bias) for top in reader.tops):
+            return True
+    return False
+
+
+def _subtracts_mean(layer: Layer) -> bool:
+    return layer.traits.stores_statistics and not uses_stored_statistics(layer)
 
 
 def starts_from_scratch(net: Net, zero: Sequence[Param]) -> bool:

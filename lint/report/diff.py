@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from difflib import unified_diff
 from typing import TYPE_CHECKING
 
 from ..fixes.apply import edited
 from .colours import paint
+from .unified import unified_lines
 
 if TYPE_CHECKING:
     from ..fixes.edit import Edit
@@ -34,7 +34,7 @@ def render(path: str, old: bytes, new: bytes, *, base: str | None = None, colour
     become visible: such a diff is for people, and cannot be applied.
     """
     name = os.path.relpath(os.path.realpath(path), base or base_of([path])).replace(os.sep, "/")
-    lines = unified_diff(_lines(old), _lines(new), _quoted(f"a/{name}"), _quoted(f"b/{name}"), n=3)
+    lines = unified_lines(_lines(old), _lines(new), _CONTEXT, _quoted(f"a/{name}"), _quoted(f"b/{name}"))
     text = []
     for line in lines:
         body = line.removesuffix("\n")
@@ -66,9 +66,8 @@ def patch_lines(old: bytes, edits: Sequence[Edit]) -> list[tuple[str, str]]:
         end = last
     new = edited(old, edits)
     before = old.count(b"\n", 0, start)
-    lines = unified_diff(_lines(old[start:end]), _lines(new[start : end + len(new) - len(old)]), n=_CONTEXT)
     found = []
-    for line in list(lines)[2:]:
+    for line in unified_lines(_lines(old[start:end]), _lines(new[start : end + len(new) - len(old)]), _CONTEXT):
         if line.startswith("@"):
             line = _HUNK.sub(lambda match: f"{match[1]}{int(match[2]) + before}", line)
         found.append((_MEANINGS.get(line[:1], ""), line.removesuffix("\n")))

@@ -28,7 +28,7 @@ class TrainingRun(NamedTuple):
     `solver` is the path as written, with `UNKNOWN` for what is known only when the script runs, and `folder` where the script
     changed to before. `loads` says whether it starts from trained weights, None if the script decides when it runs; `resumes`
     whether it goes on from a snapshot. `gpus` is 0 if the script does not say how many, or `ALL_GPUS`. `weights` are the files of
-    trained weights, as written, separated by commas.
+    trained weights, as written, separated by commas. `steps` says whether a program counts the iterations, by calls of `step`.
     """
 
     script: str
@@ -39,6 +39,7 @@ class TrainingRun(NamedTuple):
     resumes: bool = False
     gpus: int = 0
     weights: str = ""
+    steps: bool = False
 
 
 def runs_of_commands(script: str, found: Iterable[Command]) -> Iterator[TrainingRun]:

@@ -20,8 +20,8 @@ _HARMLESS = frozenset({"print", "len", "range", "xrange", "str", "type", "id", "
 class _Solver:
     """A solver that a program makes: its name, where it is made, the paths that it may be made from, and what becomes of it.
 
-    `loads` says whether weights are loaded into it, None perhaps, in `line`; `trains` whether it is run. `weights` are the files
-    that are loaded, None if one of them is not known.
+    `loads` says whether weights are loaded into it, None perhaps, in `line`; `trains` whether it is run, `steps` whether by calls
+    of `step`. `weights` are the files that are loaded, None if one of them is not known.
     """
 
     def __init__(self, name: str, made: Statement, paths: list[str]) -> None:
@@ -32,6 +32,7 @@ class _Solver:
         self.loads: bool | None = False
         self.resumes = False
         self.trains = False
+        self.steps = False
         self.weights: list[str] | None = []
 
 
@@ -47,7 +48,7 @@ def runs_of_program(path: str, text: str, first_line: int = 1) -> Iterator[Train
         if solver.trains:
             for written in solver.paths:
                 weights = ",".join(solver.weights or ())
-                yield TrainingRun(path, solver.line, "", written, solver.loads, solver.resumes, weights=weights)
+                yield TrainingRun(path, solver.line, "", written, solver.loads, solver.resumes, 0, weights, solver.steps)
 
 
 class _Program:
@@ -98,6 +99,7 @@ class _Program:
             solver = self._named(owner)
             if solver is not None:
                 solver.trains = True
+                solver.steps |= name == "step"
         elif name in ("copy_from", "load_hdf5"):
             self._use(owner, statement, arguments.expression())
         elif name == "share_with":

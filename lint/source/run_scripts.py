@@ -199,6 +199,6 @@ def _runs_of(scripts: Iterable[str]) -> tuple[list[TrainingRun], bool]:
         text = content.decode("utf-8", "replace").replace("\r\n", "\n")
         unique: dict[tuple[object, ...], TrainingRun] = {}
         for run in islice(trainings_in(path, text), MAX_RUNS_OF_SCRIPT):
-            unique.setdefault((run.folder, run.solver, run.loads, run.resumes, run.gpus), run)
+            unique.setdefault((run.folder, run.solver, run.loads, run.resumes, run.gpus, run.steps), run)
         found += unique.values()
     return found, True

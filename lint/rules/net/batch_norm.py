@@ -63,7 +63,7 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     unshifted = [layer for layer in net.layers if _scales_only(layer)]
     if unshifted:
         message = f"{named(unshifted[0])} scales '{unshifted[0].bottoms[0].name}' but does not shift it"
-        reason = f"Its bias_term is false, which is the default.{also_in(unshifted)}"
+        reason = f"Its bias_term is false, which is the default.{also_in(unshifted, subject.file.tree)}"
         yield Hit(subject.file, unshifted[0].place(), message, reason, fix=_shift_fix(subject, unshifted))
     bare = [layer for layer in net.layers if _is_plain(layer) and any(map(_wants_scale, layer.tops[0].consumers))]
     if not bare:
@@ -116,7 +116,7 @@ def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
         return
     reader = found[0].tops[0].consumers[0]
     message = f"BatchNorm layer '{reader.name}' removes the bias of {named(found[0])}"
-    reason = f"It subtracts the mean of each channel, so the bias has no effect.{also_in(found)}"
+    reason = f"It subtracts the mean of each channel, so the bias has no effect.{also_in(found, subject.file.tree)}"
     related = (Related(subject.file, reader.place(), f"{named(reader)} subtracts the mean"),)
     yield Hit(subject.file, found[0].place(), message, reason, related=related, fix=_bias_fix(subject, found))
 

@@ -47,7 +47,7 @@ def unfrozen_bias(subject: NetInPhase) -> Iterator[Hit]:
     found = [layer for layer in subject.net.layers if _is_half_frozen(layer)]
     for layer in found[:1]:
         message = f"{named(layer)} has a frozen weight (lr_mult 0), but its bias learns"
-        reason = f"Without a second param, the bias has lr_mult 1.{also_in(found)}"
+        reason = f"Without a second param, the bias has lr_mult 1.{also_in(found, subject.file.tree)}"
         yield Hit(
             subject.file,
             layer.message.entries["param"][0][0].span("lr_mult"),
@@ -118,7 +118,7 @@ def unfrozen_statistics(subject: NetInPhase) -> Iterator[Hit]:
     for layer in found[:1]:
         message = f"{named(layer)} is among frozen layers, but its statistics still change"
         reason = "In training it normalises by the batch and updates a running mean, whatever its lr_mult is."
-        reason += also_in(found)
+        reason += also_in(found, subject.file.tree)
         patch = Patch()
         for other in found:
             if "batch_norm_param" in other.message:
@@ -203,7 +203,7 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
     for layer, cut in found[:1]:
         message = f"{named(layer)} gets no gradient: '{cut.name}' has propagate_down: false"
         reason = "Caffe skips its backward pass, but weight decay still shrinks its weights."
-        reason += also_in([other for other, _ in found])
+        reason += also_in([other for other, _ in found], subject.file.tree)
         place = cut.message.span("propagate_down", cut.message["propagate_down"].index(False))
         related = (Related(subject.file, place, "the gradient stops here"),)
         yield Hit(subject.file, layer.place(), message, reason, related=related)

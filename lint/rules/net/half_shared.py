@@ -55,7 +55,7 @@ def half_shared_parameters(subject: NetInPhase) -> Iterator[Hit]:
         layer, shared, _ = apart[0]
         message = f"{named(layer)} shares its weights with '{first.name}', but not its bias"
         reason = f"Both use the weights '{weight.name}', and each learns a bias of its own: they compute different functions."
-        reason += also_in([other for other, _, _ in apart])
+        reason += also_in([other for other, _, _ in apart], subject.file.tree)
         place = shared.spec.span("name") if shared.spec is not None else layer.place()
         related = (Related(subject.file, first.place(), f"'{weight.name}' is defined by this layer"),)
         yield Hit(subject.file, place, message, reason, related=related, fix=_one_name(subject, [alike[0], *apart]))

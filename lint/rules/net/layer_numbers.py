@@ -41,12 +41,13 @@ def dropout_ratio_one(subject: NetInPhase) -> Iterator[Hit]:
         if layer.traits.settings == "dropout_param":
             param = layer.message["dropout_param"]
             if param["dropout_ratio"] == 1:
-                message = f"{named(layer)} has dropout_ratio 1 and drops everything"
-                reason = "Caffe scales the kept values by 1 / (1 - 1), so every value becomes NaN in training."
-                severity = "" if layer.phase == "TRAIN" else "advice"
-                yield Hit(subject.file, param.span("dropout_ratio"), message, reason, severity)
-                if severity:
+                message = f"{named(layer)} has dropout_ratio 1"
+                if layer.phase != "TRAIN":
+                    reason = "In phase TEST, Dropout has no effect; in phase TRAIN, every value would become NaN."
+                    yield Hit(subject.file, param.span("dropout_ratio"), message, reason, "advice")
                     return  # once is enough, since it does no harm
+                reason = "Caffe scales the kept values by 1 / (1 - 1), so every value becomes NaN in training."
+                yield Hit(subject.file, param.span("dropout_ratio"), f"{message} and drops everything", reason)
 
 
 @rule("N211", "invalid-lr-mult", subject="net", severity="warning")
@@ -88,7 +89,8 @@ def invalid_lr_mult(subject: NetInPhase) -> Iterator[Hit]:
     layers = list(dict.fromkeys(param.layer for param in reversed_ones))
     is_meant = len(layers) > 1 or any(param.decay_mult < 0 for param in reversed_ones)
     if is_meant and any(param.lr_mult > 0 for param in params):
-        reason = f"Every update increases the loss, which is right only if that is meant, as in adversarial training.{also_in(layers)}"
+        reason = "Every update increases the loss, which is right only if that is meant, as in adversarial training."
+        reason += also_in(layers, subject.file.tree)
         if any(param.decay_mult > 0 for param in reversed_ones):
             reason += " Where decay_mult is positive, weight decay makes the parameter grow."
         yield _hit(subject, reversed_ones[0], "lr_mult", reason)._replace(severity="advice")

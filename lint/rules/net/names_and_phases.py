@@ -59,7 +59,7 @@ def duplicate_layer_name(subject: NetInPhase) -> Iterator[Hit]:
         else:
             harmless.append((layer, hit))
     for _, hit in harmless[:1]:
-        yield hit._replace(reason=hit.reason + also_in([layer for layer, _ in harmless]))
+        yield hit._replace(reason=hit.reason + also_in([layer for layer, _ in harmless], subject.file.tree))
 
 
 @rule("N302", "unreachable-rule", subject="net", severity="warning")

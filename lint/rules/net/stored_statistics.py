@@ -111,4 +111,4 @@ def _global_stats(subject: NetInPhase, phase: str, value: bool, reason: str) -> 
         for other in layers:
             patch += remove_field(subject.file.tree, other.message["batch_norm_param"], "use_global_stats")
         fix = patch.fix(subject.file.path, "remove use_global_stats", safe=False)
-        yield Hit(subject.file, param.span("use_global_stats"), message, reason + also_in(layers), fix=fix)
+        yield Hit(subject.file, param.span("use_global_stats"), message, reason + also_in(layers, subject.file.tree), fix=fix)

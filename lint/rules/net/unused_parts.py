@@ -141,7 +141,7 @@ def ignored_settings(subject: NetInPhase) -> Iterator[Hit]:
             by_kind.setdefault(found.what, []).append((layer, found))
     for same_kind in by_kind.values():
         layer, found = same_kind[0]
-        reason = found.meaning + also_in(list(dict.fromkeys(layer for layer, _ in same_kind)))
+        reason = found.meaning + also_in(list(dict.fromkeys(layer for layer, _ in same_kind)), subject.file.tree)
         severity = "" if found.harmful and not fork else "advice"
         place = found.message.span(found.field)
         yield Hit(subject.file, place, f"{named(layer)} {found.what}", reason, severity)

@@ -9,7 +9,7 @@ from ...fixes.fields import Patch, remove_field, remove_text, separator, set_fie
 from ...fixes.layer_edits import EnumName, remove_layer, written_net
 from ...fixes.wiring import free_blob, rename_blob, write_new_blob
 from ...moments.graph import Layer, NetProblem
-from ...moments.layer_type import FROM_PROGRAM, SIGMOID, SOFTMAX
+from ...moments.layer_type import SIGMOID, SOFTMAX
 from ...net.job import NetInPhase
 from ...net.net import Net
 from ...net.phases import NetState, is_kept
@@ -99,9 +99,7 @@ def _wants_label(subject: NetInPhase, layer: Layer, name: str) -> bool:
     """Whether a loss, an accuracy or what remains of them lacks labels in a net whose input comes from a program."""
     if layer.kind is None or not (layer.kind.is_loss or layer.kind.measures or layer.kind.activation):
         return False
-    sources = [other for other in subject.net.layers if not other.bottoms]
-    is_fed = bool(sources) and all(other.traits.origin == FROM_PROGRAM for other in sources)
-    return is_fed and layer.message["bottom"][1:2] == [name]
+    return subject.net.is_fed and layer.message["bottom"][1:2] == [name]
 
 
 def _deploy_type(layer: Layer) -> str:

@@ -55,7 +55,7 @@ def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
         if number == 0:
             text = f"num_output of all {len(left_open)} output layers is left open"
             reason = "A program such as DIGITS or DeepDetect fills in the number of classes. Without it, Caffe stops."
-            reason += also_in([other.layer for other in left_open if other.layer is not None])
+            reason += also_in([other.layer for other in left_open if other.layer is not None], subject.file.tree)
             yield hit_of(subject, problem)._replace(message=text, reason=reason, severity="advice", confidence="medium")
     kept = {(problem.start, problem.end) for problem in left_open}
     yield from (hit for hit in hits(subject, "E208") if hit.span not in kept)
@@ -318,7 +318,7 @@ def wrong_layer_type(subject: NetInPhase) -> Iterator[Hit]:
         reason = f"Caffe ignores the settings: {own} needs others, and stops without them."
         if hit.severity:
             reason += " The fork that this file is for may differ."
-        reason += also_in(layers)
+        reason += also_in(layers, subject.file.tree)
         message = f'{hit.message}; did you mean type "{meant}"?'
         yield hit._replace(message=message, reason=reason, fix=None if subject.net.upgraded.steps else fix)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...fixes.fields import set_field
-from ...net.job import SolverFile
+from ...net.job import Job, SolverFile
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ...source.written import is_absent, place_beside
 
 
-@rule("S106", "zero-max-iter", subject="solver", severity="error")
-def zero_max_iter(solver: SolverFile) -> Iterator[Hit]:
+@rule("S106", "zero-max-iter", subject="job", severity="error")
+def zero_max_iter(job: Job) -> Iterator[Hit]:
     """Flags solvers that train for no iterations.
 
     ## What it does
@@ -28,17 +28,19 @@ def zero_max_iter(solver: SolverFile) -> Iterator[Hit]:
 
     - **error** in general.
     - **advice** if it looks intended: `max_iter: 0` in a solver with `test_iter` (Caffe runs the test once, before
-      the first iteration), or no `max_iter` beside `snapshot: 0`, as in solvers for scripts that call
-      `solver.step(n)` and save the weights themselves. With policy poly a missing `max_iter` stays an error, because
-      the rate is divided by it.
+      the first iteration), or no `max_iter` where a program seems to count the iterations with `solver.step(n)`: a
+      script of the repository does, the training net has only inputs that a program fills, or the solver has
+      `snapshot: 0`, because the program saves the weights. With policy poly a missing `max_iter` stays an error,
+      because the rate is divided by it.
 
-    There is no fix, because only you know the value. Ignore it if a program reads the solver and counts the
-    iterations itself (`solver.step(n)` in Python).
+    There is no fix, because only you know the value. Ignore it if a program that is not in the repository calls
+    `solver.step(n)`.
 
     ## References
 
     `Solver::Solve` and `Solver::Step` in solver.cpp. Verified with the real Caffe.
     """
+    solver = job.solver
     message = solver.message
     if "max_iter" in message:
         value = message["max_iter"]
@@ -56,11 +58,21 @@ def zero_max_iter(solver: SolverFile) -> Iterator[Hit]:
         severity = "error"
         if message["lr_policy"] == "poly":
             reason += " Policy poly divides by max_iter: in a script that calls step() the rate is NaN."
-        elif "snapshot" in message and message["snapshot"] == 0:
+        elif _is_stepped(job):
             reason += " A script that calls step() does not need max_iter."
             severity = "advice"
         beside = place_beside(message, "lr_policy", "base_lr")
         yield Hit(solver.file, beside, "the solver has no max_iter", reason, severity)
+
+
+def _is_stepped(job: Job) -> bool:
+    """Whether a program seems to count the iterations of a solver by calls of `step`."""
+    message = job.solver.message
+    if ("snapshot" in message and message["snapshot"] == 0) or (job.train is not None and job.train.net.is_fed):
+        return True
+    from ...source.run_scripts import runs_of_solver  # keeps what reads scripts out of the start
+
+    return any(run.steps for run in runs_of_solver(job.solver.file.path).runs)
 
 
 @rule("S107", "invalid-iter-size", subject="solver", severity="error")

@@ -26,6 +26,7 @@ _USUAL = {
     ("poly", "power"): 1,
 }
 _STEPS_OF_A_RUN = 3  # if the stepsize is missing
+_GAMMA_OF_INV = 0.001  # a gamma this small, with a power, is one of policy inv: a step would end the training
 
 
 @rule("S122", "missing-schedule-field", subject="solver", severity="warning", fixes="unsafe")
@@ -66,8 +67,9 @@ def missing_schedule_field(solver: SolverFile) -> Iterator[Hit]:
 
     Inserts the values that most public solvers use: `gamma: 0.1` for step and multistep, `gamma: 0.0001` and `power:
     0.75` for inv, `power: 1` for poly, a `stepsize` of a third of the run. If the solver has `stepvalue` instead of
-    `stepsize`, or the reverse, the fix changes the policy to the one that reads it. It is unsafe, since only you know
-    the value. There is no fix for exp and sigmoid.
+    `stepsize`, or the reverse, the fix changes the policy to the one that reads it; with a `power` and a `gamma` of at
+    most 0.001, which are constants of inv, it changes step and multistep to inv. It is unsafe, since only you know the
+    value. There is no fix for exp and sigmoid.
 
     ## References
 
@@ -103,6 +105,9 @@ def _missing_fix(solver: SolverFile, policy: Policy, missing: list[str]) -> Fix 
             if meant and not other.dialects and all(need in message for need in other.needs):
                 patch = set_field(tree, message, "lr_policy", other.name)
                 return patch.fix(solver.file.path, f'set lr_policy to "{other.name}"', safe=False)
+    if _is_inv(message, policy):
+        patch = set_field(tree, message, "lr_policy", "inv")
+        return patch.fix(solver.file.path, 'set lr_policy to "inv"', safe=False)
     values: dict[str, float] = {}
     for name in missing:
         value = _USUAL.get((policy.name, name))
@@ -129,7 +134,13 @@ def _sibling(message: Message, policy: Policy) -> str:
         if name not in message and written in message.entries and written not in policy.needs:
             readers = [other.name for other in POLICIES.values() if written in other.needs and not other.dialects]
             return f"; {written} belongs to {' and '.join(readers)}"
-    return ""
+    return "; gamma and power belong to inv" if _is_inv(message, policy) else ""
+
+
+def _is_inv(message: Message, policy: Policy) -> bool:
+    """Whether step or multistep has the constants of policy inv, and none of its own steps."""
+    lacks_steps = policy.name in ("step", "multistep") and all(is_absent(message, name) for name in _SIBLINGS)
+    return lacks_steps and "power" in message and "gamma" in message and 0 < message["gamma"] <= _GAMMA_OF_INV
 
 
 def _without(message: Message, policy: Policy, name: str) -> tuple[str, str]:
@@ -189,6 +200,7 @@ def ignored_field(solver: SolverFile) -> Iterator[Hit]:
     message = solver.message
     policy = POLICIES.get(message["lr_policy"])
     missing = {name for name in policy.needs if is_absent(message, name)} if policy else set()
+    is_inv = policy is not None and _is_inv(message, policy)
     for found in ignored_in_solver(message):
-        if _SIBLINGS.get(found.field) not in missing:  # S122 reports it
+        if _SIBLINGS.get(found.field) not in missing and not (is_inv and found.field == "power"):  # S122 reports these
             yield Hit(solver.file, message.span(found.field), found.what, found.meaning)

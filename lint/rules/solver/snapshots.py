@@ -73,7 +73,7 @@ def _own_prefix(path: str, folder: str | None) -> str:
 
 @rule("S141", "missing-snapshots", subject="solver", severity="advice", fixes="unsafe")
 def missing_snapshots(solver: SolverFile) -> Iterator[Hit]:
-    """Flags solvers that save no weights, or only at the very end.
+    """Flags solvers that save no weights, or whose `snapshot` is never reached.
 
     ## What it does
 

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 
 from ...fixes.fields import number_text, set_field
 from ...net.job import SolverFile
+from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import Option, rule
 from ...solver.rate_course import fault_of
-from ...solver.schedule import largest_rate
+from ...solver.schedule import largest_rate, learning_rate
 
+_USUAL = 0.01 * 0.0005  # learning rate times weight_decay
+_TIMES_USUAL = 10  # from so many times the usual product on, set by hand
+_PARTS = 100  # after so many iterations, a rate stands for the next hundredth of those before it
 _MOST_ITERATIONS = 2**31 - 1  # of a training: an int32
 
 
@@ -131,7 +135,9 @@ def high_weight_decay(solver: SolverFile, most: float) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags a `weight_decay` of 0.1 or more (`most`) with SGD or Nesterov and L2.
+    Flags a `weight_decay` of 0.1 or more (`most`) with SGD or Nesterov and L2, if at the largest learning rate it removes at
+    least 10 times as much of every weight as the usual decay of 0.0005 at the usual rate of 0.01, and if it halves the weights
+    before `max_iter`.
 
     ## Why is this bad?
 
@@ -161,17 +167,35 @@ def high_weight_decay(solver: SolverFile, most: float) -> Iterator[Hit]:
         return
     if rate is None or not 0 < rate.value < math.inf or not 0 <= momentum < 1:
         return
-    share = rate.value * decay / (1 - momentum)
-    if rate.value * decay >= 1:
+    product = rate.value * decay
+    if product >= 1:
         return  # S138 reports it if it overshoots
-    if share * _MOST_ITERATIONS < 1:
+    half = _iterations_to_halve(message) if product >= _TIMES_USUAL * _USUAL else None
+    if half is None:
         return
-    half = max(1, round(math.log(2) / share))
     iterations = "1 iteration" if half == 1 else f"{half:,} iterations"
     yield Hit(
         solver.file,
         message.span("weight_decay"),
         f"weight_decay {number_text(decay)} halves the weights in {iterations}",
         f"With a learning rate of {number_text(rate.value)} and a momentum of {number_text(momentum)}, each iteration removes"
-        f" the fraction {share:.2g} of every weight; the usual weight_decay is 0.0005.",
+        f" the fraction {product / (1 - momentum):.2g} of every weight, {round(product / _USUAL):,} times as much as the usual rate of"
+        " 0.01 and weight_decay of 0.0005.",
     )
+
+
+def _iterations_to_halve(solver: Message) -> int | None:
+    """Return in how many iterations weight decay alone halves the weights, None if the run is shorter or a rate is unknown."""
+    length = solver["max_iter"] if solver["max_iter"] > 0 else _MOST_ITERATIONS
+    left, iteration = math.log(2), 0
+    while iteration < length:
+        rate = learning_rate(solver, iteration)
+        if rate is None or not math.isfinite(rate):
+            return None
+        share: float = rate * solver["weight_decay"] / (1 - solver["momentum"])
+        part = min(max(1, iteration // _PARTS), length - iteration)
+        if share * part >= left:
+            return iteration + max(1, round(left / share))
+        left -= share * part
+        iteration += part
+    return None

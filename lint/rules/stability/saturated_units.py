@@ -10,6 +10,7 @@ from ...rule.registry import rule
 from ...stability.computed import stability_of
 
 SATURATED = 0.95  # the share of a layer's units from which it is reported
+_NEARLY_ALL = 0.9995  # which would be shown as 100.0 %
 
 
 @rule("G109", "saturated-units", subject="job", severity="advice")
@@ -51,10 +52,12 @@ def saturated_units(job: Job) -> Iterator[Hit]:
     for layer, share in computed.saturated_layers(SATURATED):
         size = computed.sizes_around(layer)[0]
         state = "dead" if layer.traits.rectifies else "saturated"
+        weighted = next((other for other in layer.upstream() if other.traits.weighted_sum), None)
+        smaller = f", or use smaller initial weights in '{weighted.name}'" if weighted is not None else ""
+        units = f"{share:.1%} of units" if share < _NEARLY_ALL else "nearly all units"
         yield Hit(
             job.train.file,
             layer.place(),
-            f"{share:.1%} of units in {layer.type} '{layer.name}' start {state}: inputs average {size} in magnitude",
-            "Almost no gradient passes it, so the layers before it keep their initial weights. Scale the data, or use smaller"
-            f" initial weights before '{layer.bottoms[0].name}'.",
+            f"{units} in {layer.type} '{layer.name}' start {state}: inputs average {size} in magnitude",
+            f"Almost no gradient passes it, so the layers before it keep their initial weights. Scale the data{smaller}.",
         )

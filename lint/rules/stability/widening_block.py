@@ -125,7 +125,8 @@ def _reason(net: NetInPhase, block: WideningBlock) -> str:
         why = "The gradient of each factor is the value of the other, so growth in one drives the other"
     else:
         assert block.times is not None
-        why = f"Gradients of the weights before it sum over {two_digits(block.times)} times as many values"
+        times = f"{round(block.times):,}" if block.times >= 10 else two_digits(block.times)
+        why = f"Gradients of the weights before it sum over {times} times as many values"
     return f"{why}, and {_shown(block.into)} reads the result as it is.{_computed(net, block)}{upgrade}"
 
 

@@ -21,7 +21,7 @@ from ...net.loss_sizes import maximised_losses
 from ...net.scores import scores_as_probabilities
 from ...net.trained_weights import copied
 from ...net.weights_origin import LOADED
-from ...net.zero_weights import blocking_weights, starts_at_zero, upsamples, weights_of
+from ...net.zero_weights import starts_at_zero, upsamples, weights_of, zero_weights_before_others
 from ...proto.named_tuple import NamedTuple
 from ...solver.schedule import learning_rate
 from ...solver.solver_types import LAYER_WISE_RATES
@@ -161,7 +161,7 @@ def _zero_weights(net: Net, trained: TrainedWeights | None) -> tuple[Param, ...]
     """Weights that start at 0 and let nothing pass; those of upsampling, too, although a program may write them."""
     upsampling = [param for param in weights_of(net, idle=True) if starts_at_zero(param) and upsamples(param.layer)]
     loaded = copied(net, trained) if trained is not None else {}
-    return tuple(param for param in (*blocking_weights(net), *upsampling) if param not in loaded)
+    return tuple(param for param in (*zero_weights_before_others(net), *upsampling) if param not in loaded)
 
 
 def features_not_modelled(solver: Message, net: Net | None) -> Iterator[str]:
