@@ -389,3 +389,19 @@ def test_equal_outputs_of_groups() -> None:
     second = conv.replace('"data"', '"a"').replace("hidden", "ip")
     first = conv.replace('"hidden"', '"a"').replace("group: 2 ", "")
     assert found(data + first + second + loss("ip"), "N218") == []  # the groups of the second differ
+
+
+@pytest.mark.parametrize("value", ["0", "0.1"])
+def test_a_long_chain_of_layers_after_constant_weights_is_followed(value: str) -> None:
+    chain = "".join(f'layer {{ name: "r{n}" type: "ReLU" bottom: "a{n}" top: "a{n + 1}" }}\n' for n in range(3000))
+    net = (
+        'layer { name: "data" type: "Input" top: "data" top: "label" input_param { shape { dim: 4 dim: 4 } shape { dim: 4 } } }\n'
+        'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "a0" inner_product_param { num_output: 4\n'
+        f'  weight_filler {{ type: "constant" value: {value} }} bias_filler {{ type: "constant" value: 0.1 }} }} }}\n'
+        + chain
+        + 'layer { name: "score" type: "InnerProduct" bottom: "a3000" top: "score" inner_product_param { num_output: 4\n'
+        '  weight_filler { type: "constant" value: 0.1 } } }\n'
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }\n'
+    )
+    texts = {"net.prototxt": net, "solver.prototxt": 'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 10\n'}
+    assert "N218" in {finding.code for finding in check_files(texts)}

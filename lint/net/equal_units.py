@@ -53,25 +53,41 @@ def groups_of(layer: Layer) -> int:
 
 
 def _is_read_alike(layer: Layer, shared: set[Param], idle: bool) -> bool:
-    """Whether all that reads a layer, and passes a gradient to it, treats its outputs alike."""
-    readers = [
-        reader
-        for top in layer.tops
-        for reader in top.consumers
-        if (idle and reader.traits.has_backward and not reader.traits.measures)
-        or any(bottom is top and passes for bottom, passes in zip(reader.bottoms, reader.gradient_bottoms, strict=True))
-    ]
-    return bool(readers) and all(_treats_alike(reader, shared, idle) for reader in readers)
-
-
-def _treats_alike(layer: Layer, shared: set[Param], idle: bool) -> bool:
-    traits = layer.traits
-    if traits.base in _DENSE:
-        weight = next((param for param in layer.params if param.role == "weight"), None)
-        if weight is None or weight.owner is not weight or weight in shared:
+    """Whether all that reads a layer, and passes a gradient to it, treats its outputs alike, up to the next weights."""
+    reached, seen = [layer], {layer}
+    for each in reached:
+        readers = [
+            reader
+            for top in each.tops
+            for reader in top.consumers
+            if (idle and reader.traits.has_backward and not reader.traits.measures)
+            or any(bottom is top and passes for bottom, passes in zip(reader.bottoms, reader.gradient_bottoms, strict=True))
+        ]
+        if not readers:
             return False
-        return groups_of(layer) == 1 and constant_of(weight) is not None
-    keeps_channels = (traits.keeps_shape or traits.keeps_channels or traits.rearranges) and not (traits.selects or traits.is_loss)
-    if not keeps_channels or (len(layer.bottoms) > 1 and not traits.joins) or traits.distinguishes(layer):
+        for reader in readers:
+            if reader.traits.base in _DENSE:
+                if not _has_equal_weights(reader, shared):
+                    return False
+            elif not _keeps_channels(reader):
+                return False
+            elif reader not in seen:
+                seen.add(reader)
+                reached.append(reader)
+    return True
+
+
+def _has_equal_weights(layer: Layer, shared: set[Param]) -> bool:
+    weight = next((param for param in layer.params if param.role == "weight"), None)
+    if weight is None or weight.owner is not weight or weight in shared:
         return False
-    return all(constant_of(param) is not None for param in layer.params) and _is_read_alike(layer, shared, idle)
+    return groups_of(layer) == 1 and constant_of(weight) is not None
+
+
+def _keeps_channels(layer: Layer) -> bool:
+    """Whether a layer computes each of its channels from one that it reads, and all alike."""
+    traits = layer.traits
+    keeps = (traits.keeps_shape or traits.keeps_channels or traits.rearranges) and not (traits.selects or traits.is_loss)
+    if not keeps or (len(layer.bottoms) > 1 and not traits.joins) or traits.distinguishes(layer):
+        return False
+    return all(constant_of(param) is not None for param in layer.params)

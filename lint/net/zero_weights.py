@@ -87,12 +87,15 @@ def constant_of(param: Param) -> float | None:
 
 def _reaches(blob: Blob, bias: float | None) -> bool:
     """Whether a bias reaches a layer that reads a blob, and is not cut by a ReLU or subtracted as a mean of the batch."""
-    for reader in blob.consumers:
-        if (bias is not None and bias < 0 and reader.traits.cuts_negatives(reader)) or _subtracts_mean(reader):
-            continue
-        passes_on = reader.traits.keeps_order and not reader.params and len(reader.bottoms) == 1
-        if not passes_on or any(_reaches(top, bias) for top in reader.tops):
-            return True
+    reached, seen = [blob], {blob}
+    for each in reached:
+        for reader in each.consumers:
+            if (bias is not None and bias < 0 and reader.traits.cuts_negatives(reader)) or _subtracts_mean(reader):
+                continue
+            if not reader.traits.keeps_order or reader.params or len(reader.bottoms) != 1:
+                return True
+            reached += (top for top in reader.tops if top not in seen)
+            seen.update(reader.tops)
     return False
 
 
