@@ -443,7 +443,8 @@ class _Binder:
                 return
         message.add_unknown(field)
         hint = f"; did you mean '{nearest}'?" if nearest else self.right_place(message, field)
-        if not hint and self.owners().extends(type, field.name):
+        is_list = spec is not None and not spec.repeated and _is_list(message.block, field.name)
+        if (is_list or not hint) and self.owners().extends(type, field.name):
             self.extended.add(type.name)
         self.report("unknown-field", field.start, field.name_end, text + hint)
 
@@ -504,7 +505,7 @@ class _Binder:
         if not field.has_colon and spec.kind != "message":
             return False
         alone = spec.name not in message.entries and all(other.name != spec.name for other in message.block.fields)
-        if not alone and not spec.repeated:
+        if not spec.repeated and (not alone or _is_list(message.block, field.name)):
             return False
         return isinstance(field.value, Block) or all(problem.repair for problem in self.trial(field, spec, depth)[0])
 
@@ -626,6 +627,12 @@ class _Binder:
         else:
             text = f"'{item.name}' is not a valid field name"
             self.report("syntax", item.start, item.name_end, text)
+
+
+def _is_list(block: Block, name: str) -> bool:
+    """Whether a block has several values of one name, as only a repeated field may have."""
+    values = [field.value for field in block.fields if field.name == name]
+    return sum(len(value.items) if isinstance(value, ListValue) else 1 for value in values) > 1
 
 
 def _without_overlaps(problem: Problem, edits: Sequence[tuple[int, int]], reaching: Sequence[int]) -> Problem:

@@ -49,7 +49,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
 
     It is unsafe if up to two letters differ, or if the field belongs to a fork. It is not offered in layers of unknown types,
     which may have a field of that name, for names that match the layer's own type (`grn_param` in a layer of type `GRN`),
-    and for names that add a word to a known one (`crop_size_h`).
+    for names that add a word to a known one (`crop_size_h`), and for lists of what Caffe takes only one of (`values: 1 values: 2`).
 
     In a `layer`, replaces `blobs_lr` and `weight_decay`, which are fields of V1 layers, with `param`.
 
