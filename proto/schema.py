@@ -327,6 +327,11 @@ class Schema:
         """Whether the table has a message of that full name."""
         return name in self._message_texts
 
+    @property
+    def has_settings(self) -> bool:
+        """Whether the table has a message such as LayerParameter or ConvolutionParameter."""
+        return any(name.endswith("Parameter") for name in self._message_texts)
+
     def has_enum(self, name: str) -> bool:
         """Whether the table has an enum of that full name."""
         return name in self._enum_texts
@@ -402,3 +407,25 @@ def caffe_schema() -> Schema:
     return Schema(
         _read("caffe.schema"), _caffe_layer_types, _caffe_dialects, descriptor_set=_caffe_descriptor_set
     )
+
+
+def extended_schema(table: str) -> Schema:
+    """Return our schema with what another table adds to it; its fields and values replace ours of the same name."""
+    sections = _sections(_read("caffe.schema"))
+    for head, lines in _sections(table).items():
+        sections.setdefault(head, {}).update(lines)
+    merged = "".join(f"{head}\t\n" + "".join(map("".join, lines.values())) for head, lines in sections.items())
+    return Schema(merged, dialects=_caffe_dialects)
+
+
+def _sections(table: str) -> dict[str, dict[str, list[str]]]:
+    """Return the lines of a table by the kind and name of their message or enum, and by their own name, of which variants have one."""
+    sections: dict[str, dict[str, list[str]]] = {}
+    here: dict[str, list[str]] = {}
+    for line in table.splitlines(keepends=True):
+        kind, name, _ = line.split("\t", 2)
+        if kind in "ME":
+            here = sections.setdefault(f"{kind}\t{name}", {})
+        else:
+            here.setdefault(name, []).append(line)
+    return sections

@@ -88,8 +88,17 @@ def test_a_proto_that_does_not_compile_is_said_with_protocs_words(folder: Path) 
     assert "x0a" not in done.stderr
 
 
-@pytest.mark.parametrize(("name", "words"), [("gone.proto", "No such file"), (".", "this is a folder"), ("other.proto", "not a caffe.proto")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gone.proto", "No such file"),
+        (".", "this is a folder"),
+        ("other.proto", "not a caffe.proto"),
+        ("part.proto", "only a part of a caffe.proto: it has no message NetParameter; pass the one that your Caffe is built with"),
+    ],
+)
 def test_a_proto_that_is_none_is_said(folder: Path, name: str, words: str) -> None:
     (folder / "other.proto").write_text('syntax = "proto2"; message A {}')
+    (folder / "part.proto").write_text('syntax = "proto2"; message LayerParameter { optional string type = 2; }')
     done = run(folder, "net.prototxt", "--proto", name)
     assert (done.returncode, words in done.stderr) == (2, True)
