@@ -198,6 +198,17 @@ class MessageType:
             self._of_forks = frozenset(name for name, field in self.fields.items() if field.dialects)
         return self._of_forks
 
+    def has(self, path: str) -> bool:
+        """Whether this very schema has a field at a path such as `convolution_param.kernel_size[0]`."""
+        type = self
+        for step in path.split("."):
+            field = type.fields.get(step.partition("[")[0])
+            if field is None:
+                return False
+            if field.kind == "message":
+                type = field.message
+        return True
+
     def fields_in(self, dialect: str) -> dict[str, FieldType]:
         """Return the fields by name, each in the form of a dialect."""
         found = self._by_dialect.get(dialect)

@@ -179,12 +179,7 @@ class _Builder:
             latest[top_name] = blob
             tops.append(blob)
         if kind is None:
-            if not bottoms and (self.input_shapes or self.facts):
-                for blob, shape in zip(tops, self.data_shapes(layer, ()), strict=True):
-                    blob.shape = shape
-            self.params(layer, False)
-            if "loss_weight" in entries:
-                self.weighted.append(layer)
+            self.unknown_type(layer)
             return layer
         if kind.auto_top:
             while len(tops) < kind.tops[0]:
@@ -195,6 +190,14 @@ class _Builder:
             meant = type_of_settings(layer)
             if meant is not None:
                 kind, fits = meant, self.set_up_as_meant(layer, meant, found)
+        if layer.asks_for_unknown:
+            del net.problems[found:], tops[len(entries.get("top", ())) :]
+            for blob in tops:
+                blob.shape = None
+            layer.params = ()
+            layer.take_for(None)
+            self.unknown_type(layer)
+            return layer
         self.params(layer, fits and not kind.has_open_params(layer))
         if "loss_weight" in entries:
             self.weighted.append(layer)
@@ -204,6 +207,15 @@ class _Builder:
             if len(tops) > 1:
                 self.loss_weight_count(layer)
         return layer
+
+    def unknown_type(self, layer: Layer) -> None:
+        """Set what can be known of a layer of a type without a record."""
+        if not layer.bottoms and (self.input_shapes or self.facts):
+            for blob, shape in zip(layer.tops, self.data_shapes(layer, ()), strict=True):
+                blob.shape = shape
+        self.params(layer, False)
+        if "loss_weight" in layer.message.entries:
+            self.weighted.append(layer)
 
     def set_up(self, layer: Layer, kind: LayerType) -> bool:
         """Infer the shapes of a layer's tops as of that type, and return whether it has enough bottoms and tops."""
