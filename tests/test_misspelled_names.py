@@ -92,6 +92,27 @@ def test_the_name_of_another_framework_does_not() -> None:
     assert [fix.safe for fix in fixes] == [True]
 
 
+@pytest.mark.parametrize(
+    ("type", "field", "meant", "fixed"),
+    [
+        ("MAE", "", None, False),  # one letter from MOE
+        ("Crpo", "", None, False),
+        ("relu", "relu_param { }", "ReLU", True),
+        ("elu", "", "ELU", True),
+        ("Pooling3", "", "Pooling", False),
+        ("Pooling3", "pooling_param { }", "Pooling", False),
+        ("Pooling3", "pooling3_param { }", None, False),
+        ("PoolingMD", "pooling_md_param { }", None, False),
+        ("Pooing", "pooling_param { }", "Pooling", True),
+        ("Pooing", "pooing_param { }", None, False),  # then both names are its own
+    ],
+)
+def test_which_type_is_suggested_for_an_unknown_one(type: str, field: str, meant: str | None, fixed: bool) -> None:
+    found = only(EXAMPLE.format(type=type, field=field), "E116")
+    assert found.message == f"no known Caffe has a layer type '{type}'" + (f"; did you mean '{meant}'?" if meant else "")
+    assert (found.fix is not None) is fixed
+
+
 def test_a_value_in_a_layer_of_an_unknown_type_is_not_corrected() -> None:
     text = EXAMPLE.format(type="Mystery", field="pooling_param { pool: AVG kernel_size: 2 }")
     assert only(text, "E112").fix is None
