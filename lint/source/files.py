@@ -154,6 +154,11 @@ class SourceFile:
             return True
         return any(_is_of_unknown_caffe(self.tree, found) for found in self.bound.problems)
 
+    @cached_property
+    def has_custom_types(self) -> bool:
+        """Whether a layer has a type that no known Caffe has, and that is no misspelled one."""
+        return any(found.kind == "unknown-layer-type" and not found.repair for found in self.bound.problems)
+
 
 def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
     """Whether a field or value is from an unknown Caffe, rather than a misspelled known one."""
