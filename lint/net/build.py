@@ -499,11 +499,19 @@ def _share(param: Param, owner: Param, spec: Message) -> None:
     """Source: net.cpp, Net::AppendParam."""
     param.owner = owner
     sizes = f"({describe(param.shape)} here, {describe(owner.shape)} there)"
+    is_in_layer = owner.layer is param.layer
+    why = at = ""
     if spec.get("share_mode", "STRICT") == "PERMISSIVE":
         if differ(param.count, owner.count):
-            _wrong_share(param, spec, "name", "shape", f"the sizes differ {sizes}", "")
+            why = f"the sizes differ {sizes}"
     elif shapes_differ(param.shape, owner.shape):
-        _wrong_share(param, spec, "name", "shape", f"the shapes differ {sizes}", ":486")
+        why, at = f"the shapes differ {sizes}", ":486"
+    elif is_in_layer and owner.layer.traits.weighted_sum and (owner.role, param.role) == ("weight", "bias"):
+        why, at = "the shapes differ (1 axis here, 2 or more there)", ":486"  # whatever the size of the bottom is
+    if why:
+        _wrong_share(param, spec, "name", "shape", why, at)
+    if why and is_in_layer:
+        return
     for field, at in (("lr_mult", ":497"), ("decay_mult", "")):
         mine, theirs = getattr(param, field), getattr(owner, field)
         if field not in spec.entries:
@@ -519,6 +527,9 @@ def _wrong_share(param: Param, spec: Message, field: str, what: str, why: str, a
     text = f"parameter '{param.name}' is shared with layer '{owner.name}', but {why}"
     place = spec.span(field)
     related = [(owner.place(), f"'{param.name}' is defined by this layer")]
+    if owner is param.layer:
+        what, text = "in-layer", f"{param.owner.role} and {param.role} have the same name '{param.name}', but {why}"
+        related = []
     param.layer.report(
         f"shared-param-{what}", text, place, "net.cpp" + at, subject=param.name, related=related
     )
