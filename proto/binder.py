@@ -45,7 +45,7 @@ MAX_DEPTH = 100
 MAX_PROBLEMS = 1000
 MAX_SUGGESTIONS = 200
 
-# A custom layer type with a name of fewer letters may well be one letter from a known type.
+# A custom layer type with a name of fewer letters may well be close to a known type.
 SHORTEST_TYPE = 5
 
 # Fields and values that BVLC removed. No current Caffe has just these, so this dialect is never detected.
@@ -228,7 +228,7 @@ class _Binder:
                 text = f"{type.name} lacks the required field '{spec.name}'"
                 self.report("missing-required-field", block.start, block.open_end, text)
         if "type" in entries and type.name == "LayerParameter":
-            self.layer_type(entries["type"][0])
+            self.layer_type(message, entries["type"][0])
         return message
 
     def field(self, message: Message, field: Field, spec: FieldType | None, depth: int) -> None:
@@ -443,7 +443,8 @@ class _Binder:
                 return
         message.add_unknown(field)
         hint = f"; did you mean '{nearest}'?" if nearest else self.right_place(message, field)
-        if not hint and self.owners().extends(type, field.name):
+        is_list = spec is not None and not spec.repeated and _is_list(message.block, field.name)
+        if (is_list or not hint) and self.owners().extends(type, field.name):
             self.extended.add(type.name)
         self.report("unknown-field", field.start, field.name_end, text + hint)
 
@@ -477,16 +478,13 @@ class _Binder:
         # An extra word at either end, or the name of the layer's own type, is not a typo.
         if name.startswith(nearest + "_") or name.endswith("_" + nearest):
             return None
-        if name.endswith("_param") and "type" in message.type.fields:
+        if "type" in message.type.fields:
             types = [
                 field.value.text
                 for field in message.block.fields
                 if field.name == "type" and isinstance(field.value, Scalar)
             ]
-            if any(
-                fold(text.decode("utf-8", "replace").strip("\"'")) == fold(name.removesuffix("_param"))
-                for text in types
-            ):
+            if any(_is_named_after(name, text.decode("utf-8", "replace").strip("\"'")) for text in types):
                 return None
         return nearest
 
@@ -504,7 +502,7 @@ class _Binder:
         if not field.has_colon and spec.kind != "message":
             return False
         alone = spec.name not in message.entries and all(other.name != spec.name for other in message.block.fields)
-        if not alone and not spec.repeated:
+        if not spec.repeated and (not alone or _is_list(message.block, field.name)):
             return False
         return isinstance(field.value, Block) or all(problem.repair for problem in self.trial(field, spec, depth)[0])
 
@@ -516,7 +514,7 @@ class _Binder:
                 return f"; it belongs in '{name}'"
         return ""
 
-    def layer_type(self, entry: Entry) -> None:
+    def layer_type(self, layer: Message, entry: Entry) -> None:
         """Check a layer type that BVLC does not have: some forks may have it, or no known Caffe."""
         known = self.layer_types
         if known is None:
@@ -535,12 +533,11 @@ class _Binder:
             here, anywhere = _types_to_suggest(self.schema, self.dialect)
             self.suggestions[key] = nearest_name(name, here) or nearest_name(name, anywhere)
         nearest = self.suggestions.get(key)
+        if nearest is not None and fold(nearest) != fold(name):
+            has_own_settings = any(_is_named_after(field.name, name) for field in layer.block.fields)
+            nearest = None if has_own_settings or len(name) < SHORTEST_TYPE else nearest
         repair = None
-        if nearest is not None and (fold(nearest) == fold(name) or len(name) >= SHORTEST_TYPE):
-            certain = self.owners().is_certain(name, nearest, known, known[nearest])
-        else:
-            certain = False
-        if nearest is not None and certain:
+        if nearest is not None and self.owners().is_certain(name, nearest, known, known[nearest]):
             repair = ((node.start, node.end, b'"' + nearest.encode() + b'"'),)
         hint = f"; did you mean '{nearest}'?" if nearest else ""
         text = f"no known Caffe has a layer type '{name}'{hint}"
@@ -626,6 +623,17 @@ class _Binder:
         else:
             text = f"'{item.name}' is not a valid field name"
             self.report("syntax", item.start, item.name_end, text)
+
+
+def _is_named_after(settings: str, type: str) -> bool:
+    """Whether a field has the name of the settings of a layer type."""
+    return settings.endswith("_param") and fold(settings.removesuffix("_param")) == fold(type)
+
+
+def _is_list(block: Block, name: str) -> bool:
+    """Whether a block has several values of one name, as only a repeated field may have."""
+    values = [field.value for field in block.fields if field.name == name]
+    return sum(len(value.items) if isinstance(value, ListValue) else 1 for value in values) > 1
 
 
 def _without_overlaps(problem: Problem, edits: Sequence[tuple[int, int]], reaching: Sequence[int]) -> Problem:

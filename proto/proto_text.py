@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .schema import Schema
 
 # A caffe.proto has about 10,000 tokens, and messages in it nest three deep.
 MAX_TOKENS = 500_000
@@ -37,12 +41,12 @@ class _Message:
         self.fields: list[tuple[str, str, str, int]] = []
 
 
-def proto_table(text: str) -> str:
+def proto_table(text: str, also: Schema | None = None) -> str:
     """Return what `compile.schema_table` makes of a caffe.proto, but for default values. Raises ProtoError.
 
-    A field of a type that is not in the text, but perhaps in an imported one, is left out.
+    A field of a type that is neither in the text nor in the schema `also`, but perhaps in an imported one, is left out.
     """
-    reader = _Reader(text)
+    reader = _Reader(text, also)
     reader.declarations("", 0)
     lines = [line for name, values in reader.enums.items() for line in _enum_lines(name, values)]
     for name, message in reader.messages.items():
@@ -63,8 +67,9 @@ def _enum_lines(name: str, values: dict[str, int]) -> Iterator[str]:
 class _Reader:
     """Reads declarations, one token after the other."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, also: Schema | None) -> None:
         self.text = text
+        self.also = also
         self.package = ""
         self.messages: dict[str, _Message] = {}
         self.enums: dict[str, dict[str, int]] = {}
@@ -81,9 +86,9 @@ class _Reader:
             name = name.removeprefix(f"{self.package}.")
         while True:
             full = f"{scope}.{name}" if scope else name
-            if full in self.messages:
+            if full in self.messages or (self.also is not None and self.also.has(full)):
                 return "message", full
-            if full in self.enums:
+            if full in self.enums or (self.also is not None and self.also.has_enum(full)):
                 return "enum", full
             if not scope:
                 return None

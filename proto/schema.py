@@ -198,6 +198,17 @@ class MessageType:
             self._of_forks = frozenset(name for name, field in self.fields.items() if field.dialects)
         return self._of_forks
 
+    def has(self, path: str) -> bool:
+        """Whether this very schema has a field at a path such as `convolution_param.kernel_size[0]`."""
+        type = self
+        for step in path.split("."):
+            field = type.fields.get(step.partition("[")[0])
+            if field is None:
+                return False
+            if field.kind == "message":
+                type = field.message
+        return True
+
     def fields_in(self, dialect: str) -> dict[str, FieldType]:
         """Return the fields by name, each in the form of a dialect."""
         found = self._by_dialect.get(dialect)
@@ -327,6 +338,11 @@ class Schema:
         """Whether the table has a message of that full name."""
         return name in self._message_texts
 
+    @property
+    def has_settings(self) -> bool:
+        """Whether the table has a message such as LayerParameter or ConvolutionParameter."""
+        return any(name.endswith("Parameter") for name in self._message_texts)
+
     def has_enum(self, name: str) -> bool:
         """Whether the table has an enum of that full name."""
         return name in self._enum_texts
@@ -402,3 +418,25 @@ def caffe_schema() -> Schema:
     return Schema(
         _read("caffe.schema"), _caffe_layer_types, _caffe_dialects, descriptor_set=_caffe_descriptor_set
     )
+
+
+def extended_schema(table: str) -> Schema:
+    """Return our schema with what another table adds to it; its fields and values replace ours of the same name."""
+    sections = _sections(_read("caffe.schema"))
+    for head, lines in _sections(table).items():
+        sections.setdefault(head, {}).update(lines)
+    merged = "".join(f"{head}\t\n" + "".join(map("".join, lines.values())) for head, lines in sections.items())
+    return Schema(merged, dialects=_caffe_dialects)
+
+
+def _sections(table: str) -> dict[str, dict[str, list[str]]]:
+    """Return the lines of a table by the kind and name of their message or enum, and by their own name, of which variants have one."""
+    sections: dict[str, dict[str, list[str]]] = {}
+    here: dict[str, list[str]] = {}
+    for line in table.splitlines(keepends=True):
+        kind, name, _ = line.split("\t", 2)
+        if kind in "ME":
+            here = sections.setdefault(f"{kind}\t{name}", {})
+        else:
+            here.setdefault(name, []).append(line)
+    return sections

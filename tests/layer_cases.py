@@ -362,6 +362,13 @@ MADE = [
         {},
     ),
     Made(
+        'type: "MemoryData" top: "d" top: "l" memory_data_param { batch_size: 9 dim: 2 dim: 1 dim: 0 dim: 7 dim: 8 }',
+        {"d": "2 1 ? 7 8", "l": "2 1 1 1 1"},
+        {},
+        dialect="opencl",
+    ),
+    Made('type: "MemoryData" top: "d" memory_data_param { dim: 2 dim: 7 }', {"d": "2 7"}, {}, dialect="opencl"),
+    Made(
         'type: "DummyData" top: "d" top: "l" dummy_data_param { shape { dim: 2 dim: 3 } }',
         {"d": "2 3", "l": "2 3"},
         {},

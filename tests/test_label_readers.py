@@ -150,6 +150,27 @@ def test_the_layer_that_gives_one_label_per_item_is_named() -> None:
     assert [place.message for place in finding.related] == ["ImageData layer 'data' gives one label per item"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "other", "severity"),
+    [
+        ("EuclideanLoss", layer("Landmarks", "score", "x"), "warning"),
+        ("EuclideanLoss", "", "error"),
+        ("EuclideanLoss", layer("Relu", "score", "x"), "error"),  # a misspelled type is no custom one
+        ("EuclideanLoss", layer("Python", "score", "x"), "error"),
+        ("SigmoidCrossEntropyLoss", layer("Landmarks", "score", "x"), "error"),
+    ],
+)
+def test_a_caffe_with_custom_layers_may_read_several_targets_from_a_database(kind: str, other: str, severity: str) -> None:
+    (finding,) = check(data("data", more='top: "label"') + full(8) + other + loss(kind=kind), select=("E205",))
+    assert (finding.severity, finding.confidence) == (severity, "medium" if severity == "warning" else "high")
+    assert ("its Caffe may read several from a database" in finding.reason) is (severity == "warning")
+
+
+def test_a_caffe_with_custom_layers_reads_one_label_of_each_listed_image() -> None:
+    listed = data("data", more='top: "label"', kind="ImageData", param="image_data_param")
+    assert [severity for severity, _ in said(listed + full(8) + layer("Landmarks", "score", "x") + loss(kind="EuclideanLoss"), "E205")] == ["error"]
+
+
 # -- N212 ------------------------------------------------------------------------------------------------------
 
 

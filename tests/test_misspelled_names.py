@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import check
+from harness import check, fix_files
 
 from caffe_lint.layers.custom import schema_with
 from caffe_lint.proto.binder import bind
@@ -49,6 +49,8 @@ def only(text: str, code: str, **settings: object) -> Finding:
         ("Mystery", 'botom: "z"', ""),
         ("MultiBoxLoss", "multibox_loss_param { num_clases: 21 }", "unsafe"),  # of a fork that the user did not name
         ("Pooling", "pooling_param { kernel_size: 2 strides: -2 }", ""),  # the value does not fit
+        ("Pooling", "pooling_param { kernel_size: 2 strides: 2 }", "safe"),
+        ("Pooling", "pooling_param { kernel_size: 2 strides: [2, 1] }", ""),
     ],
 )
 def test_a_field_is_renamed_by_default_only_if_its_owner_is_known(type: str, field: str, fix: str) -> None:
@@ -69,10 +71,46 @@ def test_a_field_that_resembles_nothing_makes_its_neighbours_doubtful() -> None:
     assert [fix.safe for fix in fixes] == [False]
 
 
+@pytest.mark.parametrize("values", ["values: 1 values: 2", "values: [1, 2]", "values: [1] values: 2"])
+def test_a_list_of_what_has_one_value_is_a_field_of_an_unknown_caffe(values: str) -> None:
+    text = EXAMPLE.format(type="InnerProduct", field=f"inner_product_param {{ num_output: 2 bias_filler {{ {values} }} }}")
+    assert fix_files({"net.prototxt": text}, unsafe=True, select=("E110",))["net.prototxt"] == text
+    # So one of them alone may be its field, too.
+    other = text + EXAMPLE.format(type="InnerProduct", field="inner_product_param { num_output: 2 bias_filler { values: 3 } }")
+    assert fix_files({"net.prototxt": other}, select=("E110",))["net.prototxt"] == other
+
+
+def test_a_list_of_a_misspelled_repeated_field_is_renamed() -> None:
+    text = EXAMPLE.format(type="Convolution", field="convolution_param { num_output: 2 kernal_size: 3 kernal_size: 5 }")
+    fixed = fix_files({"net.prototxt": text}, select=("E110",))["net.prototxt"]
+    assert fixed == text.replace("kernal", "kernel")
+
+
 def test_the_name_of_another_framework_does_not() -> None:
     text = EXAMPLE.format(type="Convolution", field="convolution_param { filters: 2 kernal_size: 3 }")
     fixes = [finding.fix for finding in check(text, select=("E110",)) if finding.fix]
     assert [fix.safe for fix in fixes] == [True]
+
+
+@pytest.mark.parametrize(
+    ("type", "field", "meant", "fixed"),
+    [
+        ("MAE", "", None, False),  # one letter from MOE
+        ("Crpo", "", None, False),
+        ("relu", "relu_param { }", "ReLU", True),
+        ("elu", "", "ELU", True),
+        ("Pooling3", "", "Pooling", False),
+        ("Pooling3", "pooling_param { }", "Pooling", False),
+        ("Pooling3", "pooling3_param { }", None, False),
+        ("PoolingMD", "pooling_md_param { }", None, False),
+        ("Pooing", "pooling_param { }", "Pooling", True),
+        ("Pooing", "pooing_param { }", None, False),  # then both names are its own
+    ],
+)
+def test_which_type_is_suggested_for_an_unknown_one(type: str, field: str, meant: str | None, fixed: bool) -> None:
+    found = only(EXAMPLE.format(type=type, field=field), "E116")
+    assert found.message == f"no known Caffe has a layer type '{type}'" + (f"; did you mean '{meant}'?" if meant else "")
+    assert (found.fix is not None) is fixed
 
 
 def test_a_value_in_a_layer_of_an_unknown_type_is_not_corrected() -> None:

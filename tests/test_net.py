@@ -281,6 +281,25 @@ def test_shared_parameters_must_agree() -> None:
     assert kinds(rates) == ["shared-param-multiplier"]
 
 
+def test_weight_and_bias_of_a_layer_must_agree_as_well() -> None:
+    both = 'param { name: "w" lr_mult: 1 } param { name: "w" lr_mult: 2 }'
+    settings = f"{both} convolution_param {{ num_output: 4 kernel_size: 3 }}"
+    conv = f'layer {{ name: "c" type: "Convolution" bottom: "x" top: "c" {settings} }}'
+    mystery = 'layer { name: "m" type: "Mystery" bottom: "x" top: "y" }'
+    (known,) = net_of(conv, {"x": "2 3 8 8"}).problems
+    said = "Convolution layer 'c': weight and bias have the same name 'w', but the shapes differ"
+    assert known.message == f"{said} (4 here, 4 x 3 x 3 x 3 there)"
+    (unknown,) = net_of(mystery + conv.replace('bottom: "x"', 'bottom: "y"'), X).problems
+    assert unknown.message == f"{said} (1 axis here, 2 or more there)"
+    assert known.kind == unknown.kind == "shared-param-in-layer"
+    permissive = conv.replace('name: "w" lr_mult: 2', 'name: "w" share_mode: PERMISSIVE').replace("kernel_size: 3", "kernel_size: 1")
+    assert kinds(net_of(permissive, {"x": "2 1 8 8"})) == []
+    scale = f'layer {{ name: "s" type: "Scale" bottom: "x" top: "s" {both} scale_param {{ bias_term: true }} }}'
+    (rates,) = net_of(scale, X).problems
+    assert rates.message.endswith("have the same name 'w', but lr_mult is 2 here and 1 there")
+    assert kinds(net_of(scale.replace("lr_mult: 2", "lr_mult: 1"), X)) == []
+
+
 def test_a_multiplier_written_for_one_of_two_shared_parameters_applies_to_both() -> None:
     net = net_of(
         inner("x", "a", rest='param { name: "w" lr_mult: 3 }') + inner("x", "b", rest='param { name: "w" }'),

@@ -79,6 +79,38 @@ def test_rules_ask_for_fields_that_the_users_caffe_lacks_without_harm(folder: Pa
     assert "clip_gradients" not in (folder / "solver.prototxt").read_text(), fixed.stderr
 
 
+CENTRES = """\
+layer { name: "data" type: "DummyData" top: "data" top: "label"
+  dummy_data_param { shape { dim: 4 dim: 8 } shape { dim: 4 } data_filler { type: "gaussian" std: 1 } } }
+layer { name: "c" type: "CenterLoss" bottom: "data" bottom: "label" top: "c" center_loss_param { %s } }
+layer { name: "d" type: "Convolution" bottom: "data" top: "d" convolution_param { kernel_size: 1 } }
+layer { name: "e" type: "Concat" bottom: "data" bottom: "c" top: "e" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "is_ours"),
+    [
+        ("optional uint32 classes = 1;", "classes: 3", False),
+        ("optional uint32 classes = 1;", "", False),
+        ("optional uint32 classes = 1; optional uint32 num_output = 2;", "classes: 3", True),
+    ],
+)
+def test_a_layer_type_with_other_settings_than_ours_is_an_unknown_one(folder: Path, fields: str, settings: str, is_ours: bool) -> None:
+    own = "optional CenterLossParameter center_loss_param = 201; optional DummyDataParameter dummy_data_param = 109;\n"
+    rest = f"message CenterLossParameter {{ {fields} }}\n" + (
+        "message DummyDataParameter { repeated FillerParameter data_filler = 1; repeated BlobShape shape = 6; }\n"
+        "message FillerParameter { optional string type = 1; optional float std = 6; }\n"
+        "message BlobShape { repeated int64 dim = 1; }\n"
+    )
+    (folder / "my.proto").write_text(OLD_CAFFE.replace("  optional Magic", f"  {own}  optional Magic", 1) + rest)
+    (folder / "net.prototxt").write_text(CENTRES % settings)
+    found = run(folder, "net.prototxt", "--proto", "my.proto", "--select", "E").stdout
+    assert ("CenterLoss layer 'c': num_output is not set" in found) is is_ours
+    assert ("bottoms have different numbers of axes" in found) is is_ours  # the shape of another type's top is unknown
+    assert "Convolution layer 'd': num_output is not set" in found
+
+
 def test_a_proto_that_does_not_compile_is_said_with_protocs_words(folder: Path) -> None:
     (folder / "bad.proto").write_text("message {")
     done = run(folder, "net.prototxt", "--proto", "bad.proto")
@@ -88,8 +120,17 @@ def test_a_proto_that_does_not_compile_is_said_with_protocs_words(folder: Path) 
     assert "x0a" not in done.stderr
 
 
-@pytest.mark.parametrize(("name", "words"), [("gone.proto", "No such file"), (".", "this is a folder"), ("other.proto", "not a caffe.proto")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gone.proto", "No such file"),
+        (".", "this is a folder"),
+        ("other.proto", "not a caffe.proto"),
+        ("part.proto", "only a part of a caffe.proto: it has no message NetParameter; pass the one that your Caffe is built with"),
+    ],
+)
 def test_a_proto_that_is_none_is_said(folder: Path, name: str, words: str) -> None:
     (folder / "other.proto").write_text('syntax = "proto2"; message A {}')
+    (folder / "part.proto").write_text('syntax = "proto2"; message LayerParameter { optional string type = 2; }')
     done = run(folder, "net.prototxt", "--proto", name)
     assert (done.returncode, words in done.stderr) == (2, True)

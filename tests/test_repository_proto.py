@@ -178,17 +178,56 @@ def test_nothing_is_searched_without_an_unknown_name(repository: Path, monkeypat
         ("external/Caffe-SSD/src/caffe/proto/caffe.proto", True),
         ("caffe/proto/caffe.proto", True),
         ("third_party/caffe_fork/caffe.proto", True),
-        ("proto/caffe.proto", False),
-        ("mycaffe/caffe.proto", False),
+        ("caffe.proto", True),
+        ("proto/caffe.proto", True),
+        ("mycaffe/caffe.proto", True),
         ("src/caffe/proto/other.proto", False),
         (".hidden/node_modules/caffe/caffe.proto", False),
     ],
 )
-def test_only_files_where_caffe_has_them_are_read(repository: Path, path: str, is_read: bool) -> None:
+def test_only_files_of_that_name_are_read(repository: Path, path: str, is_read: bool) -> None:
     (repository / "caffe-mine/src/caffe/proto/caffe.proto").unlink()
     (repository / path).parent.mkdir(parents=True, exist_ok=True)
     (repository / path).write_text(PROTO)
     assert (codes({"net.prototxt": NET}) == []) is is_read
+
+
+# -- parts of a caffe.proto ------------------------------------------------------------------------------------
+
+
+PART = """\
+message LayerParameter { optional GRNormParameter gr_norm_param = 190; }
+message GRNormParameter { optional float alpha = 1; optional FillerParameter scale_filler = 2; }
+message PoolingParameter { enum PoolMethod { SORTED = 7; } optional string pad = 4; }
+"""
+
+
+def test_a_part_of_a_proto_adds_to_the_known_names(repository: Path) -> None:
+    path = repository / "caffe-mine/src/caffe/proto/caffe.proto"
+    path.write_text(PART)
+    assert codes({"net.prototxt": NET}) == []
+    assert codes({"net.prototxt": NET.replace("alpha: 2", 'scale_filler { type: "xavier" }')}) == []
+    assert codes({"net.prototxt": NET.replace("alpha: 2", "beta: 2")}) == []  # E110 is about gr_norm_param as a whole
+    assert codes({"net.prototxt": NET.replace("kernel_size", "kernel_sizes")}) == ["E110"]
+    assert codes({"net.prototxt": NET.replace("SORTED", "UNSORTED")}) == ["E112"]
+    assert codes({"net.prototxt": NET.replace('"GRNorm"', '"Transform"')}) == ["E116"]  # a setting of every layer, and no type
+    both = INPUT.replace("}\n", "dense_image_data_param { } detectnet_groundtruth_param { } }\n", 1)
+    assert codes({"net.prototxt": both}) == ["E115"]  # what two forks have, and this part does not
+
+
+def test_a_part_may_add_to_a_message_of_a_fork(repository: Path) -> None:
+    path = repository / "caffe-mine/src/caffe/proto/caffe.proto"
+    text = INPUT + 'layer { name: "b" type: "Permute" bottom: "a" top: "b" permute_param { order: 0 swiftly: true } }\n'
+    path.write_text("message PermuteParameter { optional bool slowly = 9; }\n")
+    assert codes({"net.prototxt": text}) == ["E110"]
+    path.write_text("message PermuteParameter { optional bool swiftly = 9; }\n")
+    assert codes({"net.prototxt": text}) == []
+
+
+@pytest.mark.parametrize("text", ["message Datum { optional bytes data = 4; }\n", "optional GRNormParameter gr_norm_param = 190;\n"])
+def test_what_is_no_part_says_nothing(repository: Path, text: str) -> None:
+    (repository / "caffe-mine/src/caffe/proto/caffe.proto").write_text(text)
+    assert codes({"net.prototxt": NET}) == ["E116", "E110", "E112", "E111"]
 
 
 def test_a_proto_outside_the_repository_is_not_read(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness import bound_by_permissions, check, check_files, findings_on_disk, fix, places, run
+from harness import bound_by_permissions, check, check_files, findings_on_disk, fix, fix_files, places, run
 
 from caffe_lint.proto.misnomers import MISNOMERS
 from caffe_lint.proto.schema import caffe_schema
@@ -270,6 +270,31 @@ def test_a_value_that_repeats_the_name_of_its_field_is_a_placeholder() -> None:
     found = check(SOLVER + "random_seed: RANDOM_SEED\ndevice_id: SEED\n", "solver.prototxt", select=("E111",))
     assert [(finding.place.line, finding.severity) for finding in found] == [(5, "advice"), (6, "error")]
     assert found[0].reason == "RANDOM_SEED is a placeholder, which a script replaces."
+
+
+@pytest.mark.parametrize(
+    ("text", "is_placeholder"),
+    [
+        ('transform_param { mean_file: MEAN_OF_IMAGES } data_param { source: "x" }', True),
+        ("data_param { source: TRAIN_LMDB_2 }", True),
+        ("data_param { source: SOURCE }", True),
+        ("data_param { source: TRAIN }", False),  # may be a folder
+        ("data_param { source: Train_Lmdb }", False),
+        ("top: CONV_1", False),  # a name may be in capitals
+        ("type: INNER_PRODUCT", False),
+    ],
+)
+def test_words_in_capitals_in_place_of_a_path_are_a_placeholder(text: str, is_placeholder: bool) -> None:
+    net = f'layer {{ name: "d" {text} }}\n'
+    (found,) = check(net, "net.prototxt", select=("E111",))
+    assert (found.severity == "advice") is is_placeholder
+    assert (fix_files({"net.prototxt": net}, select=("E111",))["net.prototxt"] == net) is is_placeholder
+
+
+def test_a_solver_with_placeholders_is_not_changed() -> None:
+    text = SOLVER.replace('"net.prototxt"', "TRAIN_NET") + "snapshot_prefix: OUTPUT_PREFIX\n"
+    assert fix_files({"solver.prototxt": text}, select=("E",))["solver.prototxt"] == text
+    assert {finding.severity for finding in check(text, "solver.prototxt", select=("E1",))} == {"advice"}
 
 
 def test_a_net_found_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

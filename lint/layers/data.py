@@ -188,8 +188,11 @@ def hdf5_output(layer: Layer) -> Sequence[Shape]:
 def memory_data(layer: Layer) -> Sequence[Shape]:
     """Images and labels that a program provides."""
     param = layer.message["memory_data_param"]
+    if "dim" in param.entries:  # BVLC's branch opencl takes these instead; labels have as many axes
+        shape = tuple(size or None for size in param["dim"])
+        return (shape, (shape[0], *(1 for _ in shape[1:])))
     sizes = [param[name] or None for name in ("batch_size", "channels", "height", "width")]
-    if None in sizes and "dim" not in param.entries:
+    if None in sizes:
         name = ("batch_size", "channels", "height", "width")[sizes.index(None)]
         text = f"{name} is missing or 0; MemoryData needs batch_size, channels, height and width"
         layer.fail("memory-size", text, f"memory_data_param.{name}", ":19")

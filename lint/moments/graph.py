@@ -141,12 +141,13 @@ class Layer:
 
     `message` is its LayerParameter in the current format, `entry` the same with its place in the file. `runs_backward` says
     whether Caffe runs its backward pass (layer_need_backward_), `gradient_bottoms` for each bottom whether the layer computes
-    its gradient (bottom_need_backward_).
+    its gradient (bottom_need_backward_). `asks_for_unknown` says whether its type asked for a field that the caffe.proto of the
+    user does not have, which has another type of that name then.
     """
 
     __slots__ = (
-        "bottoms", "context", "entry", "gradient_bottoms", "index", "kind", "loss_weights", "message", "name", "params",
-        "phase", "runs_backward", "tops", "traits", "type",
+        "asks_for_unknown", "bottoms", "context", "entry", "gradient_bottoms", "index", "kind", "loss_weights", "message", "name",
+        "params", "phase", "runs_backward", "tops", "traits", "type",
     )  # fmt: skip
 
     def __init__(
@@ -166,6 +167,7 @@ class Layer:
         self.loss_weights: tuple[float, ...] = ()
         self.runs_backward = False
         self.gradient_bottoms: Sequence[bool] = ()
+        self.asks_for_unknown = False
 
     def take_for(self, kind: LayerType | None) -> None:
         """Take the layer for one of that type."""
@@ -265,6 +267,9 @@ class Layer:
         layer type (`:42`), or empty for that file.
         """
         if path and is_unreadable(self.message, path):
+            return
+        if path and not self.message.type.has(path):
+            self.asks_for_unknown = True
             return
         source = at if at and at[0] != ":" else (self.kind.source if self.kind else "") + at
         place = self.message.at(path) if path else self.place()

@@ -16,7 +16,8 @@ def batch_size(layer: Layer) -> int | None:
             param = layer.message[name]
             if "batch_size" in param.type.fields:
                 size = param["batch_size"]
-                return size if isinstance(size, int) and size > 0 else None
+                if isinstance(size, int) and size > 0:
+                    return size
     shape = layer.tops[0].shape if layer.tops else None
     return shape[0] if shape else None
 

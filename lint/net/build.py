@@ -179,12 +179,7 @@ class _Builder:
             latest[top_name] = blob
             tops.append(blob)
         if kind is None:
-            if not bottoms and (self.input_shapes or self.facts):
-                for blob, shape in zip(tops, self.data_shapes(layer, ()), strict=True):
-                    blob.shape = shape
-            self.params(layer, False)
-            if "loss_weight" in entries:
-                self.weighted.append(layer)
+            self.unknown_type(layer)
             return layer
         if kind.auto_top:
             while len(tops) < kind.tops[0]:
@@ -195,6 +190,14 @@ class _Builder:
             meant = type_of_settings(layer)
             if meant is not None:
                 kind, fits = meant, self.set_up_as_meant(layer, meant, found)
+        if layer.asks_for_unknown:
+            del net.problems[found:], tops[len(entries.get("top", ())) :]
+            for blob in tops:
+                blob.shape = None
+            layer.params = ()
+            layer.take_for(None)
+            self.unknown_type(layer)
+            return layer
         self.params(layer, fits and not kind.has_open_params(layer))
         if "loss_weight" in entries:
             self.weighted.append(layer)
@@ -204,6 +207,15 @@ class _Builder:
             if len(tops) > 1:
                 self.loss_weight_count(layer)
         return layer
+
+    def unknown_type(self, layer: Layer) -> None:
+        """Set what can be known of a layer of a type without a record."""
+        if not layer.bottoms and (self.input_shapes or self.facts):
+            for blob, shape in zip(layer.tops, self.data_shapes(layer, ()), strict=True):
+                blob.shape = shape
+        self.params(layer, False)
+        if "loss_weight" in layer.message.entries:
+            self.weighted.append(layer)
 
     def set_up(self, layer: Layer, kind: LayerType) -> bool:
         """Infer the shapes of a layer's tops as of that type, and return whether it has enough bottoms and tops."""
@@ -487,11 +499,19 @@ def _share(param: Param, owner: Param, spec: Message) -> None:
     """Source: net.cpp, Net::AppendParam."""
     param.owner = owner
     sizes = f"({describe(param.shape)} here, {describe(owner.shape)} there)"
+    is_in_layer = owner.layer is param.layer
+    why = at = ""
     if spec.get("share_mode", "STRICT") == "PERMISSIVE":
         if differ(param.count, owner.count):
-            _wrong_share(param, spec, "name", "shape", f"the sizes differ {sizes}", "")
+            why = f"the sizes differ {sizes}"
     elif shapes_differ(param.shape, owner.shape):
-        _wrong_share(param, spec, "name", "shape", f"the shapes differ {sizes}", ":486")
+        why, at = f"the shapes differ {sizes}", ":486"
+    elif is_in_layer and owner.layer.traits.weighted_sum and (owner.role, param.role) == ("weight", "bias"):
+        why, at = "the shapes differ (1 axis here, 2 or more there)", ":486"  # whatever the size of the bottom is
+    if why:
+        _wrong_share(param, spec, "name", "shape", why, at)
+    if why and is_in_layer:
+        return
     for field, at in (("lr_mult", ":497"), ("decay_mult", "")):
         mine, theirs = getattr(param, field), getattr(owner, field)
         if field not in spec.entries:
@@ -507,6 +527,9 @@ def _wrong_share(param: Param, spec: Message, field: str, what: str, why: str, a
     text = f"parameter '{param.name}' is shared with layer '{owner.name}', but {why}"
     place = spec.span(field)
     related = [(owner.place(), f"'{param.name}' is defined by this layer")]
+    if owner is param.layer:
+        what, text = "in-layer", f"{param.owner.role} and {param.role} have the same name '{param.name}', but {why}"
+        related = []
     param.layer.report(
         f"shared-param-{what}", text, place, "net.cpp" + at, subject=param.name, related=related
     )

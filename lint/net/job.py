@@ -115,9 +115,9 @@ class Job:
 
     @property
     def has_guessed_net(self) -> bool:
-        """Whether its training net was found in another folder than the solver names, by nothing but the name of its file."""
+        """Whether the file of its training net is a guess."""
         path = self.train.file.path if self.train is not None else None
-        return any(reference.by_name_alone and reference.path == path for reference in self.references)
+        return any(reference.is_guess and reference.path == path for reference in self.references)
 
     def has_one_run_folder(self, first: NetInPhase, second: NetInPhase) -> bool:
         """Whether two of its nets are certainly those that one run of Caffe reads.

@@ -40,7 +40,7 @@ KINDS: dict[str, str] = {
         "mean-twice mean-count crop-too-large prefetch hdf5-transform"
     ),
     "E211": "too-many-params batch-norm-learns",
-    "E212": "shared-param-shape shared-param-multiplier",
+    "E212": "shared-param-shape shared-param-multiplier shared-param-in-layer",
     "E213": "filler-type filler-of-fork filler-std filler-sparse filler-range filler-bilinear filler-empty",
     "E214": "loss-weight-count propagate-down-count",
     "E215": "include-and-exclude",

@@ -23,6 +23,7 @@ from ..proto.tree import Block, fields_at
 from ..solver.schedule import POLICIES
 from ..solver.solver_types import SOLVER_TYPES
 from ..source.files import SUFFIXES, SourceFile
+from ..source.foreign_text import PATH_FIELDS
 from .cursor import Cursor, cursor_at, type_of
 from .hover import of_dialects, of_spec
 from .occurrences import BLOB, LAYER, PARAM, STAGE, occurrences
@@ -30,7 +31,6 @@ from .positions import Positions
 
 MOST_FILES = 500
 _LAYERS = ("LayerParameter", "V1LayerParameter", "V0LayerParameter")
-_FILES = frozenset({"source", "mean_file", "net", "train_net", "test_net", "root_folder", "snapshot_prefix", "file_name", "weights"})
 _NETS = frozenset({"net", "train_net", "test_net"})
 
 
@@ -154,7 +154,7 @@ class Completer:
             yield from self._known(PARAM, cursor, target)
         elif name in ("stage", "not_stage"):
             yield from self._known(STAGE, cursor, target)
-        elif name in _FILES and spec is not None and spec.kind == "string":
+        elif name in PATH_FIELDS and spec is not None and spec.kind == "string":
             yield from self._paths(cursor, offset)
 
     def _layer_types(self, cursor: Cursor, target: Range) -> Iterator[CompletionItem]:

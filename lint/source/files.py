@@ -154,6 +154,11 @@ class SourceFile:
             return True
         return any(_is_of_unknown_caffe(self.tree, found) for found in self.bound.problems)
 
+    @cached_property
+    def has_custom_types(self) -> bool:
+        """Whether a layer has a type that no known Caffe has, and that is no misspelled one."""
+        return any(found.kind == "unknown-layer-type" and not found.repair for found in self.bound.problems)
+
 
 def _is_of_unknown_caffe(tree: Tree, problem: Problem) -> bool:
     """Whether a field or value is from an unknown Caffe, rather than a misspelled known one."""
@@ -256,8 +261,8 @@ class NetReference(NamedTuple):
 
     `how` is `found`, `elsewhere` (only by the longest suffix of the path), `ambiguous` or `missing`; `others` are the
     candidates if there are several. `base` is the folder in which the path as written leads to the file. `is_of_another_machine`
-    says whether a path that leads to none begins with folders that this machine does not have. `by_name_alone` says whether the
-    file was found in another folder, by nothing but its name.
+    says whether a path that leads to none begins with folders that this machine does not have. `is_guess` says whether the file
+    was found in another folder by nothing but its name, or in a folder beside the solver's by the end of a relative path.
     """
 
     field: str
@@ -268,7 +273,7 @@ class NetReference(NamedTuple):
     others: tuple[str, ...] = ()
     base: str | None = None
     is_of_another_machine: bool = False
-    by_name_alone: bool = False
+    is_guess: bool = False
 
 
 def net_references(
@@ -303,9 +308,9 @@ def find_net(
     up to the root of the project. Otherwise it is the file of that name in the solver's folder, since jobs are copied as folders;
     otherwise the one file of the project that shares the longest suffix of the path.
     """
-    def reference(path: str, how: str, *, base: str | None = None, by_name_alone: bool = False) -> NetReference:
+    def reference(path: str, how: str, *, base: str | None = None, is_guess: bool = False) -> NetReference:
         named = _named_beside(path, solver_path, written, given)
-        return NetReference(field, number, written, named, how, base=base, by_name_alone=by_name_alone)
+        return NetReference(field, number, written, named, how, base=base, is_guess=is_guess)
 
     folder = os.path.dirname(os.path.abspath(solver_path))
     top = project_root(folder) or root
@@ -326,7 +331,9 @@ def find_net(
             suffix = "/" + "/".join(parts[-length:])
             fitting = [path for path in same_name if path.replace(os.sep, "/").endswith(suffix)]
             if len(fitting) == 1:
-                return reference(fitting[0], "elsewhere", by_name_alone=length == 1)
+                above = fitting[0][: -len(suffix)]
+                is_elsewhere = not os.path.isabs(written) and not (folder + os.sep).startswith(above + os.sep)
+                return reference(fitting[0], "elsewhere", is_guess=length == 1 or is_elsewhere)
             if fitting:
                 return NetReference(
                     field,

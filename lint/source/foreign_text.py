@@ -24,6 +24,10 @@ _PIECE = (
 _IN_STRING = rb"\{\{|\{%|<%"
 _WHOLE_STRING = rb"\s*(?:\$\{[^{}]*\}|@[A-Za-z_]\w*@)\s*"
 _PLACEHOLDER = r"\{\{|\{%|<%|\$[{(A-Za-z_]|@[A-Za-z_]\w*@"
+# Fields that name a file or folder, in nets and solvers of every format.
+PATH_FIELDS = frozenset(
+    "source root_folder mean_file meanfile file_name net train_net test_net snapshot_prefix weights".split()
+)
 _IN_CAPITALS = r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+"  # `TRAIN_FILE`, where a file is to be named
 # One of these is in every text with a mark; most texts have none.
 _SIGNS = (b"{{", b"{%", b"<%", b"$", b"%(", b"@")
@@ -84,8 +88,8 @@ def has_placeholder(path: str) -> bool:
 
 
 def is_placeholder(name: str, value: str) -> bool:
-    """Whether a value that its field cannot have repeats the field's name in capitals, so that a script replaces it."""
-    return value == name.upper()
+    """Whether a value that its field cannot have is one that a script replaces: its name in capitals, or for a path any such name."""
+    return value == name.upper() or (name in PATH_FIELDS and has_placeholder(value))
 
 
 def _marks(source: bytes) -> Iterator[Mark]:

@@ -2,7 +2,8 @@
 
 Many repositories bring the Caffe that their files are for. Its caffe.proto, and the layer types that its sources register, are read
 as data, by readers with bounds, and only when a finding would say that a name is unknown. They can take such a finding back, and
-nothing else: files are read by our schema all the same, so that they change no other rule and no fix.
+nothing else: files are read by our schema all the same, so that they change no other rule and no fix. A caffe.proto may have only
+the messages that are to be added to Caffe's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import cache, lru_cache
 
 from ..proto.binder import bind
 from ..proto.named_tuple import NamedTuple
-from ..proto.schema import Schema, caffe_schema
+from ..proto.schema import Schema, caffe_schema, extended_schema
 from ..proto.spelling import fold
 from ..proto.tree import fields_at
 from .files import SourceFile, shown
@@ -26,8 +27,6 @@ MAX_SOURCE = 1_000_000  # bytes of a source of layers
 MAX_SOURCES = 2_000  # in one repository
 # What registers a layer type, in BVLC's Caffe and its forks: layer_factory.hpp. A comment before it on its line is one.
 _REGISTERED = re.compile(rb"^(?![^\n]*//[^\n]*REGISTER)[^\n]*\bREGISTER_LAYER_(?:CLASS|CREATOR)\w*\s*\(\s*([A-Za-z]\w*)", re.MULTILINE)
-# Where Caffe has it, below the root or in a folder of Caffe that a repository brings.
-_OF_CAFFE = re.compile(r"(.*/)?src/caffe/proto/caffe\.proto|(.*/)?caffe([-_][^/]*)?/(.*/)?caffe\.proto", re.IGNORECASE).fullmatch
 
 
 class KnownName(NamedTuple):
@@ -116,10 +115,7 @@ class RepositoryProtos:
 @question
 def repository_protos(folder: str) -> tuple[str, ...]:
     """Return the paths of the caffe.proto files of the repository of a folder, the nearest to its root first."""
-    root = search_root(os.path.join(folder, "any"))
-    found = repository_files(root).protos.paths
-    inside = (path for path in found if _OF_CAFFE(os.path.relpath(path, root).replace(os.sep, "/")))
-    return tuple(path for path, _ in zip(inside, range(MAX_PROTOS), strict=False))
+    return repository_files(search_root(os.path.join(folder, "any"))).protos.paths[:MAX_PROTOS]
 
 
 @question
@@ -143,25 +139,27 @@ def _read(path: str) -> _Proto | None:
 
 @lru_cache(maxsize=MAX_PROTOS)
 def _parsed(text: bytes) -> tuple[Schema, frozenset[str]] | None:
-    """Return the schema and the layer types of the text of a caffe.proto; None if it is none."""
+    """Return the schema and the layer types of the text of a caffe.proto, whole or in part; None if it is none."""
     from ..proto.proto_text import ProtoError, proto_table  # only for repositories that bring a Caffe
 
+    words = text.decode("utf-8", "replace").removeprefix("\ufeff")
     try:
-        table = proto_table(text.decode("utf-8", "replace").removeprefix("\ufeff"))
+        own = Schema(proto_table(words), base=caffe_schema())
     except ProtoError:
         return None
-    schema = Schema(table, base=caffe_schema())
-    if not schema.has("NetParameter") or not schema.has("LayerParameter"):
+    is_whole = own.has("NetParameter")
+    if not (own.has("LayerParameter") if is_whole else own.has_settings):
         return None
     types = {
         fold(name.removesuffix("_param"))
         for message in ("LayerParameter", "V1LayerParameter")
-        for name in schema.message(message).fields
+        if own.has(message)
+        for name in own.message(message).fields
         if name.endswith("_param")
     }
     for enum in ("V1LayerParameter.LayerType", "LayerParameter.LayerType"):
-        types.update(map(fold, schema.enum(enum).values) if schema.has_enum(enum) else ())
-    return schema, frozenset(types)
+        types.update(map(fold, own.enum(enum).values) if own.has_enum(enum) else ())
+    return own if is_whole else extended_schema(proto_table(words, also=caffe_schema())), frozenset(types)
 
 
 @cache

@@ -29,7 +29,8 @@ def wrong_type(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **advice** if the value is the name of the field in capitals, as in `random_seed: RANDOM_SEED`: a script replaces it;
+    - **advice** if a script replaces the value: it is the name of the field in capitals, as in `random_seed: RANDOM_SEED`, or in
+      place of a path words in capitals, as in `source: TRAIN_DATA`;
     - **error** otherwise, unless a `caffe.proto` in the same repository has the field with another type that fits.
 
     ## Fix

@@ -152,8 +152,8 @@ def net_found_elsewhere(job: Job) -> Iterator[Hit]:
     Reported as **advice**. There is no fix, because the right path depends on where `caffe` is run. Ignore it if the
     path is right on the machine that trains.
 
-    If only the name of the file matches, and it lies in another folder than the solver, another net may be meant: fixes that
-    change the training are unsafe then.
+    If only the name of the file matches, or the end of a relative path does so in folders beside the solver's, as in another
+    experiment, another net may be meant: the finding says so, and fixes that change the training are unsafe then.
 
     ## Example
 
@@ -169,6 +169,7 @@ def net_found_elsewhere(job: Job) -> Iterator[Hit]:
                 job.solver.file,
                 _span(job, reference),
                 f"net file '{reference.written}' not found; using {reference.path} instead",
+                "This is a guess by the end of the path: another net may be meant." if reference.is_guess else "",
             )
 
 

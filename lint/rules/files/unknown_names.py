@@ -49,7 +49,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
 
     It is unsafe if up to two letters differ, or if the field belongs to a fork. It is not offered in layers of unknown types,
     which may have a field of that name, for names that match the layer's own type (`grn_param` in a layer of type `GRN`),
-    and for names that add a word to a known one (`crop_size_h`).
+    for names that add a word to a known one (`crop_size_h`), and for lists of what Caffe takes only one of (`values: 1 values: 2`).
 
     In a `layer`, replaces `blobs_lr` and `weight_decay`, which are fields of V1 layers, with `param`.
 
@@ -178,7 +178,9 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
 
     - **error** for a misspelled type;
     - **advice** for a type that does not resemble a known one, once per file. It may be a custom layer. The shapes
-      after it are unknown, so rules that need them report nothing.
+      after it are unknown, so rules that need them report nothing. A known type is suggested, or written by the fix, only for a
+      name of five letters or more, and if the layer has no settings of that name (`pooling_nd_param` for `PoolingND`), unless the
+      names differ in case or underscores only.
 
     Nothing is reported of types for which a `caffe.proto` in the same repository has settings (`gr_norm_param` for `GRNorm`)
     or a V1 type, or which a C++ source there registers. Ignore the advice if you use custom layers: `ignore = ["unknown-layer-type"]`.
@@ -186,7 +188,7 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     ## Fix
 
     Corrects the spelling. The fix is safe. It is offered if the type differs from a known one in case or underscores
-    only, or, with five letters or more, in one letter or two swapped ones, if no other type is as close, and if the known
+    only, or in one letter or two swapped ones, if no other type is as close, and if the known
     type is one of BVLC's or of the Caffe given by `--dialect`. Types that differ more are usually custom layers.
 
     ## References

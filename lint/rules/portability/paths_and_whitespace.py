@@ -10,12 +10,9 @@ from ...fixes.fields import Patch
 from ...rule.finding import Hit
 from ...rule.registry import Option, rule
 from ...source.files import SourceFile
+from ...source.foreign_text import PATH_FIELDS
 from .every_message import every_message
 
-# Fields that name a file or folder, in nets and solvers of every format.
-_PATHS = frozenset(
-    "source root_folder mean_file meanfile file_name net train_net test_net snapshot_prefix weights".split()
-)
 _ABSOLUTE = r"/|[A-Za-z]:[\\/]|\\\\"
 _INDENT = rb"(?m)^[ \t]+(?=[^ \t\r\n])"
 
@@ -45,7 +42,7 @@ def absolute_path(file: SourceFile) -> Iterator[Hit]:
     """
     for message in every_message(file):
         for name, entries in message.entries.items():
-            if name in _PATHS:
+            if name in PATH_FIELDS:
                 for value, node, _ in entries:
                     if isinstance(value, str) and re.match(_ABSOLUTE, value):
                         shown = f"{name} is an absolute path: '{value}'"

@@ -69,8 +69,8 @@ def shape_mismatch(subject: NetInPhase) -> Iterator[Hit]:
 
     - **advice** if this layer is of a type of BVLC's, and it, or one that it gets values from, has a type or a field of a fork; or
       if it is of a fork's type, and gets values from a type that is not known well enough;
-    - **warning** for a regression of maps of unknown size against one label per item of a database: some have changed Caffe so that
-      it reads more targets from there;
+    - **warning** for a regression against one label per item of a database, if its outputs are of unknown size, or the net has a
+      custom layer type: some have changed Caffe so that it reads more targets from there;
     - **error** otherwise.
 
     Not reported in a file with fields or values that no known Caffe has: nine in ten such findings were wrong (docs/noise.md).
@@ -103,7 +103,7 @@ def _of_labels(subject: NetInPhase, hit: Hit, label: LabelPerItem) -> Hit:
     """A finding about labels with the layer that gives one of them for each item.
 
     Unpublished versions of Caffe read several targets of a regression from a database, so the finding is less certain for these
-    if their number is not known.
+    if their number is not known, or if the net shows that it is for such a version.
     """
     reason = f"{hit.reason} {_SEVERAL_LABELS}"
     producer, scores = label.top.producer, label.scores.shape
@@ -111,11 +111,14 @@ def _of_labels(subject: NetInPhase, hit: Hit, label: LabelPerItem) -> Hit:
         hit = hit._replace(related=(Related(subject.file, producer.place(), f"{named(producer)} gives one label per item"),))
     is_database = producer is not None and producer.traits.settings == "data_param"
     is_open = scores is None or None in scores[1:]
-    if is_database and is_open and label.reader.traits.loss_family == REGRESSION and not hit.severity:
+    is_changed = subject.file.has_custom_types
+    if is_database and (is_open or is_changed) and label.reader.traits.loss_family == REGRESSION and not hit.severity:
+        reason += _MAY_DIFFER * is_changed
         return hit._replace(reason=reason, severity="warning", confidence="medium")
     return hit._replace(reason=reason)
 
 
+_MAY_DIFFER = " The net has a custom layer type, so its Caffe may read several from a database, too."
 _SEVERAL_LABELS = "Several values per item come from HDF5Data, or from a second data layer that reads them as images."
 
 

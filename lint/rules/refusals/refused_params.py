@@ -11,7 +11,7 @@ from ...moments.graph import NetProblem
 from ...net.job import NetInPhase
 from ...rule.finding import Hit
 from ...rule.registry import rule
-from ..problems import hit_of, hits, problems_of
+from ..problems import hit_of, problems_of
 
 
 @rule("E211", "invalid-param", subject="net", severity="error", fixes="safe")
@@ -54,7 +54,8 @@ def shared_param_mismatch(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     Compares parameters with the same `param { name: … }`: their shapes (only their sizes with `share_mode: PERMISSIVE`), and
-    multipliers that both layers set. A layer that gives its weight and its bias the same name shares them, too.
+    multipliers that both layers set. A layer that gives its weight and its bias the same name shares them, too: their numbers of
+    axes differ, whatever the sizes are.
 
     ## Why is this bad?
 
@@ -73,7 +74,9 @@ def shared_param_mismatch(subject: NetInPhase) -> Iterator[Hit]:
 
     `Net::AppendParam` in net.cpp.
     """
-    return hits(subject, "E212")
+    for problem in problems_of(subject, "E212"):
+        hit = hit_of(subject, problem)
+        yield hit._replace(reason=f"{hit.reason} Give them different names.") if problem.kind == "shared-param-in-layer" else hit
 
 
 def _param_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:

@@ -239,7 +239,7 @@ class Stability:
         from .default_repair import doubt, doubt_after_trial  # only if a repair is offered
 
         if self._job is not None and self._job.has_guessed_net:
-            return "only the name of the net's file says that it is this solver's (P101)"
+            return "only the end of the net's path says that it is this solver's (P101)"
         if self.judge is not None:
             return doubt_after_trial(self.judge, self.repair)
         return doubt(self.signals, self.verdict, self.repair)
