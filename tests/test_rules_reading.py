@@ -448,3 +448,37 @@ def test_nothing_is_claimed_of_a_fork_that_is_known_in_part() -> None:
     assert check(text + "larc: true\n", "solver.prototxt", select=("E1",), ignore=("E121",)) == []
     (finding,) = check(text + "warp_speed: 9\n", "solver.prototxt", select=("E1",), ignore=("E121",))
     assert (finding.code, finding.severity) == ("E110", "advice")
+
+
+V1_LAYER = 'layers { name: "c" type: CONVOLUTION bottom: "x" top: "c" convolution_param { num_output: 3 kernel_size: 3 } }\n'
+
+
+@pytest.mark.parametrize(
+    ("written", "code", "severity", "says"),
+    [
+        ('"Input"', "E111", "error", "'layers' has no type \"Input\"; layers in the current format belong in 'layer'"),
+        ('"BatchNorm"', "E111", "error", "'layers' has no type \"BatchNorm\"; layers in the current format belong in 'layer'"),
+        ('"Blurred"', "E111", "error", "'type' expects a value of V1LayerParameter.LayerType without quotes, found \"Blurred\""),
+        ('"ReLU"', "E111", "error", "'type' expects a value of V1LayerParameter.LayerType without quotes, found \"ReLU\""),
+        ('"CONVOLUTN"', "E112", "error", 'V1LayerParameter.LayerType has no value "CONVOLUTN"; did you mean CONVOLUTION?'),
+        ("BLURRED", "E112", "advice", None),
+    ],
+)
+def test_a_type_of_a_v1_layer_in_quotes_is_an_error_for_every_caffe(written: str, code: str, severity: str, says: str | None) -> None:
+    text = V1_LAYER + f'layers {{ name: "b" type: {written} bottom: "c" top: "b" }}\n'
+    (finding,) = check(text, select=("E11",))
+    assert (finding.code, finding.severity) == (code, severity)
+    assert says is None or finding.message == says
+
+
+def test_settings_of_a_custom_v1_type_in_quotes_are_advice() -> None:
+    text = V1_LAYER + 'layers { name: "b" type: "Blurred" bottom: "c" top: "b" blurred_param { width: 3 } }\n'
+    assert [(finding.code, finding.severity) for finding in check(text, select=("E11",))] == [("E111", "error"), ("E110", "advice")]
+
+
+def test_param_of_the_current_format_in_a_v1_layer_is_explained() -> None:
+    text = V1_LAYER.replace(" }\n", " param { lr_mult: 0.1 } }\n")
+    (finding,) = check(text, select=("E11",))
+    assert (finding.code, finding.severity) == ("E111", "error")
+    assert finding.message == "a block 'param' belongs in a `layer`; V1 layers (`layers`) use `blobs_lr` and `weight_decay`"
+    assert check(text.replace("{ lr_mult: 0.1 }", ': "shared"'), select=("E11",)) == []

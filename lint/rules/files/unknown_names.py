@@ -97,8 +97,8 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **advice** for the type of a V1 layer that does not resemble a known one, which may be a custom layer, and in a file for
-      a Caffe of which not all values are known (MyCaffe);
+    - **advice** for the type of a V1 layer that does not resemble a known one, which may be a custom layer, unless it is
+      quoted, and in a file for a Caffe of which not all values are known (MyCaffe);
     - **error** otherwise.
 
     Nothing is reported of values that a `caffe.proto` in the same repository has. If your Caffe has the value, pass its
@@ -115,7 +115,7 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
     `ConsumeFieldValue` in protobuf's text_format.cc.
     """
     for hit in once(
-        (found.hit._replace(fix=None, guess=None, severity="advice") if _is_custom_v1_type(file, found) else found.hit, found.problem)
+        (_of_custom_type(file, found) if _is_custom_v1_type(file, found) else found.hit, found.problem)
         for found in problems_of(file, "E112")
     ):
         yield _as_far_as_known(file, hit)
@@ -208,15 +208,21 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
 def _custom_layers(file: SourceFile) -> list[Message]:
     """The layers whose type no known Caffe has, and which is no misspelled one."""
     current = [problem for hit, problem in problems_of(file, "E116") if not hit.has_fix]
-    old = [found.problem for found in problems_of(file, "E112") if _is_custom_v1_type(file, found)]
+    old = [found.problem for code in ("E111", "E112") for found in problems_of(file, code) if _is_custom_v1_type(file, found)]
     return [message_at(file.message, problem.start, problem.end) for problem in (*current, *old)]
 
 
 def _is_custom_v1_type(file: SourceFile, found: FoundProblem) -> bool:
     """Whether the type of a V1 layer is one that no known Caffe has, rather than a misspelled one."""
-    if found.hit.has_fix and found.problem.safe:
+    if found.problem.kind not in ("quoted-enum", "unknown-enum-value") or (found.hit.has_fix and found.problem.safe):
         return False
     return message_at(file.message, *found.hit.span).type.name == "V1LayerParameter"
+
+
+def _of_custom_type(file: SourceFile, found: FoundProblem) -> Hit:
+    """Return a finding on the type of a V1 layer; as advice if some Caffe may have the value, which none has in quotes."""
+    severity = "" if file.source[slice(*found.hit.span)][:1] in (b'"', b"'") else "advice"
+    return found.hit._replace(fix=None, guess=None, severity=severity)
 
 
 def _as_far_as_known(file: SourceFile, hit: Hit) -> Hit:
