@@ -482,3 +482,29 @@ def test_param_of_the_current_format_in_a_v1_layer_is_explained() -> None:
     assert (finding.code, finding.severity) == ("E111", "error")
     assert finding.message == "a block 'param' belongs in a `layer`; V1 layers (`layers`) use `blobs_lr` and `weight_decay`"
     assert check(text.replace("{ lr_mult: 0.1 }", ': "shared"'), select=("E11",)) == []
+
+
+TYPED = 'layer { name: "a" type: "%s" bottom: "x" top: "a" %s }\n'
+SOURCE = 'layer { name: "x" type: "%s" top: "x" %s }\n'
+
+
+@pytest.mark.parametrize(
+    ("layer", "written", "settings", "meant", "safe"),
+    [
+        (SOURCE, "data", "input_param { shape { dim: 1 } }", "Input", False),
+        (SOURCE, "input", "data_param { source: \"d\" batch_size: 1 }", "Data", False),
+        (TYPED, "pooling", "convolution_param { num_output: 2 kernel_size: 3 }", "Convolution", False),
+        (TYPED, "relu", "lrn_param { local_size: 3 } power_param { scale: 2 }", "ReLU", False),  # which of the two is unknown
+        (TYPED, "deconvolution", "convolution_param { num_output: 2 kernel_size: 3 }", "Deconvolution", True),
+        (SOURCE, "data", "data_param { source: \"d\" batch_size: 1 }", "Data", True),
+        (SOURCE, "input", "transform_param { scale: 2 }", "Input", True),
+        (TYPED, "relu", "relu_param { negative_slope: 0.1 } lrn_param { local_size: 3 }", "ReLU", True),
+        (TYPED, "Relu", "", "ReLU", True),
+    ],
+)  # fmt: skip
+def test_a_misspelled_type_is_corrected_as_its_settings_say(layer: str, written: str, settings: str, meant: str, safe: bool) -> None:
+    text = layer % (written, settings)
+    (finding,) = check(text, select=("E116",))
+    assert finding.severity == "error"
+    assert fix(text, select=("E116",), unsafe=True) == layer % (meant, settings)
+    assert fix(text, select=("E116",)) == (layer % (meant, settings) if safe else text)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from ...fixes.edit import Fix
+from ...fixes.fields import set_field
 from ...fixes.rates import OLD_RATES, write_param
+from ...layers.record import settings_unread, traits_of, type_of_settings
 from ...proto.binder import Message
 from ...proto.message import message_at
 from ...proto.misnomers import MISNOMERS
@@ -162,7 +165,7 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
         yield hit._replace(severity="error") if asked else hit._replace(severity="advice", reason=reason)
 
 
-@rule("E116", "unknown-layer-type", subject="file", severity="error", fixes="safe")
+@rule("E116", "unknown-layer-type", subject="file", severity="error", fixes="safe, unsafe")
 def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     """Flags layer types that no known Caffe has.
 
@@ -189,20 +192,40 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     only, or, with five letters or more, in one letter or two swapped ones, if no other type is as close, and if the known
     type is one of BVLC's or of the Caffe given by `--dialect`. Types that differ more are usually custom layers.
 
+    It is unsafe if the layer has the settings of another type only, as a `data` with `input_param`: it then writes the type
+    that these are named after, as E222 does, or the similar one if they do not tell.
+
     ## References
 
     `LayerRegistry::CreateLayer` in layer_factory.hpp. The known types: `proto/layer_types.tsv`.
     """
     misspelled, custom = [], []
     for hit, problem in problems_of(file, "E116"):
-        if hit.has_fix:
-            misspelled.append(hit)
+        if hit.fix is not None:
+            misspelled.append(_as_settings_say(file, hit, hit.fix, problem))
         else:
             custom.append((hit, problem))
     yield from misspelled
     for hit in once(custom):
         reason = "A custom layer is fine, but the shapes after it are unknown and cannot be checked."
         yield hit._replace(severity="advice", reason=reason)
+
+
+def _as_settings_say(file: SourceFile, hit: Hit, fix: Fix, problem: Problem) -> Hit:
+    """Return a finding on a misspelled type; with another correction if its layer has settings of another type only."""
+    assert problem.repair is not None
+    layer = message_at(file.message, problem.start, problem.end)
+    nearest = traits_of(problem.repair[0][2].decode().strip('"'))
+    unread = settings_unread(layer, nearest)
+    if not unread:
+        return hit
+    meant = type_of_settings(layer, nearest)
+    if meant is None:
+        reason = f"{hit.reason} {nearest.name} does not read {unread[0]}."
+        return hit._replace(fix=fix._replace(safe=False), reason=reason)
+    message = f"no known Caffe has a layer type '{layer['type']}'; its {unread[0]} is for type '{meant.name}'"
+    by_settings = set_field(file.tree, layer, "type", meant.name).fix(file.path, f"write '{meant.name}'", safe=False)
+    return hit._replace(message=message, fix=by_settings)
 
 
 def _custom_layers(file: SourceFile) -> list[Message]:
