@@ -245,6 +245,23 @@ def test_rejected_and_dropped_fields_of_a_v0_net_are_reported() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("net", "severity"),
+    [
+        ('input: "x" layer { name: "i" type: "Input" top: "x" input_param { shape { dim: 2 } } }', "advice"),
+        ('input: "x" layer { name: "i" type: "Input" top: "z" input_param { shape { dim: 2 } } }', "advice"),
+        ('input: "x"', "warning"),
+        ('input: "z" input: "x"', "warning"),
+        ('input: "x" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 5', "warning"),
+    ],
+)
+def test_a_dropped_input_that_no_layer_needs_is_advice(net: str, severity: str) -> None:
+    reader = "z" if '"z" input_param' in net else "x"
+    found = check(f'{net} layer {{ name: "r" type: "ReLU" bottom: "{reader}" top: "r" }}\n', select=("E119",))
+    assert found[-1].severity == severity
+    assert [finding.severity for finding in found[:-1]] == ["advice"] * (len(found) - 1)
+
+
 def test_a_missing_net_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (finding,) = check(SOLVER, "solver.prototxt", select=("E1",))
