@@ -119,7 +119,12 @@ class Job:
         path = self.train.file.path if self.train is not None else None
         return any(reference.by_name_alone and reference.path == path for reference in self.references)
 
-    def has_one_run_folder(self, first: NetInPhase, second: NetInPhase) -> bool:
+    @property
+    def tests_of_run(self) -> list[NetInPhase]:
+        """The test nets that one run of Caffe certainly reads together with the training net; others may be those of another model."""
+        return [test for test in self.tests if self.train is not None and self._has_one_run_folder(self.train, test)]
+
+    def _has_one_run_folder(self, first: NetInPhase, second: NetInPhase) -> bool:
         """Whether two of its nets are certainly those that one run of Caffe reads.
 
         They are in one file, in the solver itself, or their paths as written lead to them from the same folder. Of paths of
