@@ -232,6 +232,31 @@ def test_statistics_that_are_never_computed() -> None:
     assert check_files(files, select=("N405",)) == []
 
 
+@pytest.mark.parametrize(
+    ("named", "beside", "is_meant"),
+    [
+        ("test.prototxt", "train.prototxt", True),
+        ("seg_test.prototxt", "seg_train.prototxt", True),
+        ("seg-inference.prototxt", "seg-train_val.prototxt", True),
+        ("latest.prototxt", "latrain.prototxt", False),
+        ("train.prototxt", "test.prototxt", False),
+        ("test.prototxt", "net.prototxt", False),
+    ],
+)
+def test_statistics_are_stored_in_the_test_net_that_a_solver_names_by_mistake(named: str, beside: str, is_meant: bool) -> None:
+    net = DATA + NORM + NET.replace('"data"', '"bn"')
+    solver = f'net: "{named}"\nbase_lr: 0.1\nlr_policy: "fixed"\nmax_iter: 100\n'
+    files: dict[str, str | bytes] = {
+        "solver.prototxt": solver, named: net, beside: net.replace("use_global_stats: true", "eps: 1e-5")
+    }
+    (finding,) = check_files(files, select=("N405",))
+    assert (f"{beside} has these layers without it" in finding.reason) == is_meant
+    assert (finding.fix is None) == is_meant
+    for other in (net, net.replace('name: "bn"', 'name: "bn2"')):
+        files[beside] = other
+        assert [finding.fix is None for finding in check_files(files, select=("N405",))] == [False]
+
+
 def test_batch_statistics_in_a_deploy_net() -> None:
     deploy = 'input: "data"\ninput_dim: 1\ninput_dim: 3\ninput_dim: 8\ninput_dim: 8\n'
     deploy += NORM.replace("true", "false")
