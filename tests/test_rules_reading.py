@@ -525,3 +525,52 @@ def test_a_misspelled_type_is_corrected_as_its_settings_say(layer: str, written:
     assert finding.severity == "error"
     assert fix(text, select=("E116",), unsafe=True) == layer % (meant, settings)
     assert fix(text, select=("E116",)) == (layer % (meant, settings) if safe else text)
+
+
+HOLES = """\
+input: "data"
+input_dim: 1 input_dim: 3 input_dim: 41 input_dim: 41
+layers {
+  name: "c" type: CONVOLUTION bottom: "data" top: "c" strict_dim: false
+  convolution_param { num_output: 4 kernel_size: 3 hole: 4 hole_h: 4 }
+}
+layers { name: "p" type: PADDING bottom: "c" top: "p" padding_param { pad_beg: 1 pad_end: -1 } }
+layers { name: "i" type: INTERP bottom: "p" top: "i" interp_param { zoom_factor: 8 } }
+layers { name: "l" type: SOFTMAX_LOSS bottom: "i" bottom: "c" softmaxloss_param { weight_source: "w" ignore_label: 255 } }
+layers { name: "a" type: SEG_ACCURACY bottom: "i" bottom: "c" top: "a" seg_accuracy_param { metric: PixelIOU ignore_label: 255 } }
+layers { name: "w" type: MAT_WRITE bottom: "i" mat_write_param { prefix: "o/" strip: 4 period: 1 } }
+layers { name: "d" type: IMAGE_SEG_DATA top: "s" top: "t" image_data_param { source: "l" label_type: PIXEL has_label: false } }
+"""
+
+
+def test_the_first_deeplab_is_known_in_v1_form() -> None:
+    assert check(HOLES, select=("E1",)) == []
+    assert check(HOLES, select=("E1",), dialect="deeplab-v1") == []
+    named = {finding.message.rpartition("; ")[2] for finding in check(HOLES, select=("E115",), dialect="bvlc")}
+    assert {"it exists in deeplab-v1", "it exists in deconvnet, deeplab-v1"} <= named
+    newer = HOLES.replace("ignore_label: 255 } }\nlayers { name: \"w\"", "reset: true } }\nlayers { name: \"w\"")
+    assert [finding.code for finding in check(newer, select=("E1",), dialect="deeplab-v1")] == ["E115"]
+
+
+@pytest.mark.parametrize(
+    ("custom", "severity"),
+    [
+        ('layers { name: "b" type: BLURRED bottom: "c" top: "b" }', "advice"),
+        ('layers { name: "b" type: "Blurred" bottom: "c" top: "b" }', "error"),
+        ('layers { name: "b" type: CONVOLUTON bottom: "c" top: "b" }', "error"),
+        ("", "error"),
+    ],
+)
+def test_a_file_with_a_custom_v1_type_may_have_fields_that_nobody_knows(custom: str, severity: str) -> None:
+    text = V1_LAYER.replace("kernel_size: 3", "kernel_size: 3 widened: 2") + custom + "\n"
+    assert [finding.severity for finding in check(text, select=("E110",))] == [severity]
+    wrong = text.replace("widened: 2", "filters: 2")
+    assert [finding.severity for finding in check(wrong, select=("E110",))] == ["error"]
+
+
+def test_no_fork_is_guessed_in_a_file_for_an_unknown_caffe() -> None:
+    text = V1_LAYER + 'layers { name: "b" type: BN bottom: "c" top: "b" }\nlayers { name: "s" type: SMOOTH_L1_LOSS bottom: "b" top: "s" }\n'
+    (finding,) = check(text, select=("E115",))
+    assert not finding.message.startswith("BVLC")
+    (finding,) = check(text + 'layers { name: "x" type: BLURRED bottom: "b" top: "x" }\n', select=("E115",))
+    assert finding.message.startswith("BVLC's Caffe has no value 'SMOOTH_L1_LOSS' in V1LayerParameter.LayerType; it exists in ")

@@ -36,6 +36,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     ## When it is reported
 
     - **advice** for the settings of a layer whose type no known Caffe has either: they belong to the custom layer;
+    - **advice** in a file with a V1 layer of such a type, which only a `caffe.proto` of its own can have;
     - **advice** in a file for a Caffe of which not all fields are known (MyCaffe);
     - **error** otherwise.
 
@@ -68,6 +69,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
         if not _is_v1_rate(file, problem)
     ]
     custom = {id(layer.block) for layer in _custom_layers(file)} if found else ()
+    has_own_proto = any(_is_unquoted(file, problem) for problem in _custom_v1_types(file)) if found else False
     for hit in once(found):
         hit = _as_far_as_known(file, hit)
         message = message_at(file.message, *hit.span)
@@ -79,6 +81,9 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
         name = known.get(file.tree.source[hit.span[0] : hit.span[1]].decode("utf-8", "replace"))
         if name is not None and not hit.has_fix:
             yield hit._replace(message=f"{hit.message}; Caffe calls it '{name}'")
+        elif not hit.has_fix and has_own_proto:
+            reason = "A V1 layer is of a type that no known Caffe has: the Caffe that has it may have this field as well."
+            yield hit._replace(severity="advice", reason=reason)
         elif not hit.has_fix and file.schema.base is None:  # there is a base if --proto was given
             yield hit._replace(reason=f"{hit.reason} If your Caffe has this field, pass its caffe.proto with --proto.")
         else:
@@ -159,10 +164,16 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
     caffe.proto and the layers of the forks: `proto/caffe.proto` lists the forks of each field, `proto/layer_types.tsv`
     those of each layer type.
     """
-    asked = file.asked_dialect is not None
-    reason = "" if asked else "No single known Caffe has everything that this file uses."
+    if file.asked_dialect is not None:
+        yield from (hit._replace(severity="error") for hit in once(problems_of(file, "E115")))
+        return
+    guessed = f"{file.bound.dialect} has no "
     for hit in once(problems_of(file, "E115")):
-        yield hit._replace(severity="error") if asked else hit._replace(severity="advice", reason=reason)
+        message = hit.message
+        if file.is_for_unknown_caffe:  # then the guess says little
+            message = f"BVLC's Caffe has no {message.removeprefix(guessed)}"
+        reason = "No single known Caffe has everything that this file uses."
+        yield hit._replace(message=message, severity="advice", reason=reason)
 
 
 @rule("E116", "unknown-layer-type", subject="file", severity="error", fixes="safe, unsafe")
@@ -231,8 +242,11 @@ def _as_settings_say(file: SourceFile, hit: Hit, fix: Fix, problem: Problem) -> 
 def _custom_layers(file: SourceFile) -> list[Message]:
     """The layers whose type no known Caffe has, and which is no misspelled one."""
     current = [problem for hit, problem in problems_of(file, "E116") if not hit.has_fix]
-    old = [found.problem for code in ("E111", "E112") for found in problems_of(file, code) if _is_custom_v1_type(file, found)]
-    return [message_at(file.message, problem.start, problem.end) for problem in (*current, *old)]
+    return [message_at(file.message, problem.start, problem.end) for problem in (*current, *_custom_v1_types(file))]
+
+
+def _custom_v1_types(file: SourceFile) -> list[Problem]:
+    return [found.problem for code in ("E111", "E112") for found in problems_of(file, code) if _is_custom_v1_type(file, found)]
 
 
 def _is_custom_v1_type(file: SourceFile, found: FoundProblem) -> bool:
@@ -244,8 +258,13 @@ def _is_custom_v1_type(file: SourceFile, found: FoundProblem) -> bool:
 
 def _of_custom_type(file: SourceFile, found: FoundProblem) -> Hit:
     """Return a finding on the type of a V1 layer; as advice if some Caffe may have the value, which none has in quotes."""
-    severity = "" if file.source[slice(*found.hit.span)][:1] in (b'"', b"'") else "advice"
+    severity = "advice" if _is_unquoted(file, found.problem) else ""
     return found.hit._replace(fix=None, guess=None, severity=severity)
+
+
+def _is_unquoted(file: SourceFile, problem: Problem) -> bool:
+    """Whether an unknown type of a V1 layer is a word, which some Caffe may have, rather than a string."""
+    return file.source[problem.start : problem.start + 1] not in (b'"', b"'")
 
 
 def _as_far_as_known(file: SourceFile, hit: Hit) -> Hit:
