@@ -296,8 +296,7 @@ class _Binder:
                 self.wrong_scalar(node, of, spec, field, written)
         elif isinstance(node, Block):
             if spec.kind != "message":
-                text = f"'{spec.name}' expects {_corrections().expected(spec)}, found a block"
-                self.report("wrong-type", node.start, node.open_end, text)
+                self.report("wrong-type", node.start, node.open_end, _corrections().block_for_scalar(spec, of))
             elif depth >= MAX_DEPTH:
                 self.report("syntax", field.start, field.name_end, f"messages nested more than {MAX_DEPTH} deep")
             else:
@@ -413,7 +412,7 @@ class _Binder:
         """Report a layer in the current format that is in the field of the old format."""
         type = message.type.fields["layer"].message
         message.add("layer", (self.block(node, type, depth + 1), node, field))
-        text = "'layers' expects V1 layers with types such as CONVOLUTION; layers in the current format belong in 'layer'"
+        text = f"'layers' expects V1 layers with types such as CONVOLUTION; {_corrections().IN_LAYER}"
         repair = ((field.start, field.name_end, b"layer"),)
         self.report("wrong-type", field.start, field.name_end, text, repair, "rename it to 'layer'")
 

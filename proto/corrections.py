@@ -16,6 +16,9 @@ from .tree import ListValue, Scalar
 from .v1_types import V1_TYPES
 from .values import INT_RANGES, bad_escape, float_value, int_value
 
+# What to do with a layer in the current format that is written as a V1 layer.
+IN_LAYER = "layers in the current format belong in 'layer'"
+_V1_LAYER_TYPE = "V1LayerParameter.LayerType"
 _WORDS = {b"true": b"true", b"yes": b"true", b"on": b"true", b"false": b"false", b"no": b"false", b"off": b"false"}
 
 
@@ -52,7 +55,7 @@ def _correction(text: bytes, spec: FieldType, message_name: str, schema: Schema,
         return _string(text, spec, message_name, schema)
     inside = _without_quotes(text)
     if spec.kind == "enum":
-        return _enum(text, inside, spec, dialect)
+        return _enum(text, inside, spec, schema, dialect)
     if spec.repeated and (several := _several(inside, spec)):
         written = b"[" + b", ".join(several) + b"]"
         message = f"several values of '{spec.name}' need brackets: {shorten(written)}"
@@ -199,17 +202,22 @@ def _number_message(text: bytes, spec: FieldType) -> str:
 # -- enums ----------------------------------------------------------------------------------------------------
 
 
-def _enum(text: bytes, inside: bytes, spec: FieldType, dialect: str) -> Correction:
+def _enum(text: bytes, inside: bytes, spec: FieldType, schema: Schema, dialect: str) -> Correction:
     enum = spec.enum
     bare = inside.decode("utf-8", "replace")
     shown = shorten(text)
+    here = [name for name in enum.values if dialect in enum.dialects_of.get(name, (dialect,))]
+    nearest = nearest_name(bare, here)
     if text != inside:
         meant = bare if bare in enum.values else _v1_type(bare, spec)
+        message = f"'{spec.name}' expects a value of {enum.name} without quotes, found {shown}"
         if meant:
-            message = f"'{spec.name}' expects a value of {enum.name} without quotes, found {shown}"
             return Correction("quoted-enum", message, meant.encode(), f"write {meant}")
-    here = [name for name in enum.values if dialect in enum.dialects_of.get(name, (dialect,))]
-    nearest = nearest_name(bare, here) or nearest_name(bare, enum.values) or _v1_type(bare, spec)
+        if enum.name == _V1_LAYER_TYPE and bare in (schema.layer_types or {}):
+            return Correction("quoted-enum", f"'layers' has no type {shown}; {IN_LAYER}")
+        if enum.name == _V1_LAYER_TYPE and not nearest:
+            return Correction("quoted-enum", message)
+    nearest = nearest or nearest_name(bare, enum.values) or _v1_type(bare, spec)
     if nearest:
         message = f"{enum.name} has no value {shown}; did you mean {nearest}?"
         return Correction("unknown-enum-value", message, nearest.encode(), f"write {nearest}")
@@ -225,7 +233,7 @@ def is_v1_type(text: bytes, layers: FieldType) -> bool:
 
 def _v1_type(name: str, spec: FieldType) -> str | None:
     """Return the V1 type for a current layer type (`INNER_PRODUCT` for `InnerProduct`)."""
-    if spec.enum.name != "V1LayerParameter.LayerType":
+    if spec.enum.name != _V1_LAYER_TYPE:
         return None
     return next((old for old, new in V1_TYPES.items() if new == name and name and old in spec.enum.values), None)
 
@@ -248,6 +256,13 @@ def single_item(node: ListValue, spec: FieldType, source: bytes) -> bytes | None
         return None
     item = node.items[0]
     return source[item.start : item.end] if spec.read(item.text) is not None else None
+
+
+def block_for_scalar(spec: FieldType, message_name: str) -> str:
+    """Say what is wrong with a block in the place of a scalar."""
+    if message_name == "V1LayerParameter" and spec.name == "param":
+        return "a block 'param' belongs in a `layer`; V1 layers (`layers`) use `blobs_lr` and `weight_decay`"
+    return f"'{spec.name}' expects {expected(spec)}, found a block"
 
 
 # -- words for messages ---------------------------------------------------------------------------------------

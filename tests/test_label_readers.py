@@ -229,6 +229,21 @@ def test_transformed_labels(transform: str, classes: int, expected: str) -> None
     assert [severity for severity, _ in said(text, "N213")] == [expected] * bool(expected)
 
 
+@pytest.mark.parametrize(
+    ("transform", "place"),
+    [
+        ("mirror: true scale: 0.00390625", "0.00390625"),
+        ("mean_value: 0 mirror: true scale: 0.00390625", "0.00390625"),
+        ("scale: 1 mirror: true mean_value: 104", "104"),
+        ('crop_size: 3 mean_file: "m"', '"m"'),
+    ],
+)
+def test_the_setting_that_changes_labels_is_pointed_at(transform: str, place: str) -> None:
+    text = data("data") + data("label", transform) + conv(6) + loss()
+    (finding,) = check(text, select=("N213",))
+    assert finding.line_text[finding.place.column - 1 : finding.place.end_column - 1] == place
+
+
 def test_the_layer_that_changes_labels_is_named() -> None:
     power = layer("Power", "label", "less", "power_param { scale: 0.001 }")
     ((_, message),) = said(SEGMENTATION + power + loss(labels="less"), "N213")

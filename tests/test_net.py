@@ -97,6 +97,7 @@ def test_test_states_go_to_the_test_nets_one_by_one() -> None:
     ]
 
 
+FED = 'input: "x" input_shape { dim: 2 } input: "t" input_shape { dim: 2 }'
 DATA = 'layer {{ name: "d" type: "Data" top: "x" top: "t" data_param {{ batch_size: 2 }} {} }}\n'
 
 
@@ -112,6 +113,17 @@ DATA = 'layer {{ name: "d" type: "Data" top: "x" top: "t" data_param {{ batch_si
         (DATA.format("") + loss("x"), ("TRAIN",)),
         ('input: "x" input_shape { dim: 2 }' + relu("x", "y"), ("TEST",)),
         ('state { phase: TEST } input: "x" input_shape { dim: 2 }' + loss("x"), ("TEST",)),
+        (FED + relu("x", "y", "include { phase: TEST }"), ("TEST",)),
+        (FED + relu("x", "y", "exclude { phase: TRAIN }") + relu("x", "z", "include { phase: TRAIN }"), ("TEST",)),
+        (FED + relu("x", "y", "include { phase: TRAIN }") + relu("y", "z"), ("TRAIN",)),
+        (FED + loss("x") + relu("x", "y", "include { phase: TEST }"), ("TRAIN", "TEST")),
+        (DATA.format("") + relu("x", "y", "include { phase: TEST }"), ("TRAIN", "TEST")),
+        (FED + relu("x", "y", "loss_weight: 1"), ("TEST",)),
+        (FED + inner("x", "y", rest="loss_weight: 1"), ("TEST",)),
+        (DATA.format("") + relu("x", "y", "loss_weight: 1"), ("TRAIN",)),
+        (FED + 'layer { name: "r" type: "Reduction" bottom: "x" top: "r" loss_weight: 1 }', ("TRAIN",)),
+        (FED + 'layer { name: "r" type: "TheirOwn" bottom: "x" top: "r" loss_weight: 1 }', ("TRAIN",)),
+        (FED + 'layer { name: "r" type: "Python" bottom: "x" top: "r" loss_weight: 1 }', ("TRAIN",)),
     ],
 )
 def test_a_file_without_a_solver_is_for_the_phases_in_which_it_is_consistent(

@@ -204,6 +204,25 @@ def test_an_unknown_field_elsewhere_is_not_explained_by_an_unknown_type() -> Non
     assert {finding.caused_by is None for finding in found if "strange" in finding.message} == {True}
 
 
+@pytest.mark.parametrize("field", ["force_backward: true", "base_lr: 1", "debug_info: true", "bottm: 'data'", "own_flag: 3"])
+def test_an_unknown_type_explains_only_settings(field: str) -> None:
+    text = UNKNOWN.replace("foo_bar_param", f"{field} foo_bar_param")
+    found = {finding.message.split("'")[1]: finding.caused_by for finding in check(text, select=("E110", "E116")) if finding.code == "E110"}
+    assert found.pop("foo_bar_param") is not None
+    assert list(found.values()) == [None]
+
+
+def test_a_net_of_both_formats_explains_no_missing_blob() -> None:
+    text = INPUT + 'layers { name: "a" type: RELU bottom: "data" top: "a" }\n'
+    text += 'layers { name: "s" type: ELTWISE bottom: "a" bottom: "gone" top: "s" }\n'
+    found = {finding.code: finding for finding in check(text, select=("E117", "E201"))}
+    assert sorted(found) == ["E117", "E201"]
+    assert found["E201"].caused_by is None
+    text = text.replace('bottom: "a" bottom: "gone" top: "s"', 'bottom: "a" top: "data"')
+    found = {finding.code: finding for finding in check(text, select=("E117", "E202"))}
+    assert found["E202"].caused_by == found["E117"].as_cause
+
+
 def test_broken_training_explains_advice_on_rates_and_clipping() -> None:
     found = {finding.code: finding for finding in check_files({"solver.prototxt": UNCLIPPED, "net.prototxt": FROZEN})}
     assert found["G101"].caused_by == found["N204"].as_cause

@@ -123,6 +123,30 @@ def test_layers_are_compared_only_if_both_nets_are_of_one_run(tmp_path: Path, mo
         assert findings(train, test) == []
 
 
+@pytest.mark.parametrize(
+    ("code", "changed"),
+    [
+        ("E221", ("num_output: 10", "num_output: 11")),
+        ("N401", ('name: "ip1"', 'name: "other"')),
+        ("N402", ("scale: 0.0039", "scale: 1")),
+        ("N403", ("test_lmdb", "train_lmdb")),
+    ],
+)
+def test_a_test_net_of_another_model_that_was_only_found_by_its_name_is_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, changed: tuple[str, str]
+) -> None:
+    (tmp_path / "caffe-lint.toml").write_text("")
+    test = TEST.replace(*changed)
+    for path, text in (("models/a/net/train.prototxt", TRAIN), ("models/b/net/test.prototxt", test)):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    solver = {"models/a/net/solver.prototxt": SOLVER.replace('_net: "', '_net: "models/net/')}
+    assert check_files(solver, select=(code,)) == []
+    (tmp_path / "models/a/net/test.prototxt").write_text(test)
+    assert [finding.code for finding in check_files(solver, select=(code,))] == [code]
+
+
 def test_a_name_with_another_number_is_not_taken_for_a_misspelling() -> None:
     test = TEST.replace('name: "ip1"', 'name: "ip2"')
     files = {"solver.prototxt": SOLVER, "train.prototxt": TRAIN, "test.prototxt": test}
@@ -206,6 +230,31 @@ def test_statistics_that_are_never_computed() -> None:
     files["solver.prototxt"] = SOLVER
     files["train.prototxt"] = train.replace(' weight_filler { type: "xavier" }', "")  # to be fine-tuned
     assert check_files(files, select=("N405",)) == []
+
+
+@pytest.mark.parametrize(
+    ("named", "beside", "is_meant"),
+    [
+        ("test.prototxt", "train.prototxt", True),
+        ("seg_test.prototxt", "seg_train.prototxt", True),
+        ("seg-inference.prototxt", "seg-train_val.prototxt", True),
+        ("latest.prototxt", "latrain.prototxt", False),
+        ("train.prototxt", "test.prototxt", False),
+        ("test.prototxt", "net.prototxt", False),
+    ],
+)
+def test_statistics_are_stored_in_the_test_net_that_a_solver_names_by_mistake(named: str, beside: str, is_meant: bool) -> None:
+    net = DATA + NORM + NET.replace('"data"', '"bn"')
+    solver = f'net: "{named}"\nbase_lr: 0.1\nlr_policy: "fixed"\nmax_iter: 100\n'
+    files: dict[str, str | bytes] = {
+        "solver.prototxt": solver, named: net, beside: net.replace("use_global_stats: true", "eps: 1e-5")
+    }
+    (finding,) = check_files(files, select=("N405",))
+    assert (f"{beside} has these layers without it" in finding.reason) == is_meant
+    assert (finding.fix is None) == is_meant
+    for other in (net, net.replace('name: "bn"', 'name: "bn2"')):
+        files[beside] = other
+        assert [finding.fix is None for finding in check_files(files, select=("N405",))] == [False]
 
 
 def test_batch_statistics_in_a_deploy_net() -> None:

@@ -245,6 +245,23 @@ def test_rejected_and_dropped_fields_of_a_v0_net_are_reported() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("net", "severity"),
+    [
+        ('input: "x" layer { name: "i" type: "Input" top: "x" input_param { shape { dim: 2 } } }', "advice"),
+        ('input: "x" layer { name: "i" type: "Input" top: "z" input_param { shape { dim: 2 } } }', "advice"),
+        ('input: "x"', "warning"),
+        ('input: "z" input: "x"', "warning"),
+        ('input: "x" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 4 input_dim: 5', "warning"),
+    ],
+)
+def test_a_dropped_input_that_no_layer_needs_is_advice(net: str, severity: str) -> None:
+    reader = "z" if '"z" input_param' in net else "x"
+    found = check(f'{net} layer {{ name: "r" type: "ReLU" bottom: "{reader}" top: "r" }}\n', select=("E119",))
+    assert found[-1].severity == severity
+    assert [finding.severity for finding in found[:-1]] == ["advice"] * (len(found) - 1)
+
+
 def test_a_missing_net_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (finding,) = check(SOLVER, "solver.prototxt", select=("E1",))
@@ -473,3 +490,112 @@ def test_nothing_is_claimed_of_a_fork_that_is_known_in_part() -> None:
     assert check(text + "larc: true\n", "solver.prototxt", select=("E1",), ignore=("E121",)) == []
     (finding,) = check(text + "warp_speed: 9\n", "solver.prototxt", select=("E1",), ignore=("E121",))
     assert (finding.code, finding.severity) == ("E110", "advice")
+
+
+V1_LAYER = 'layers { name: "c" type: CONVOLUTION bottom: "x" top: "c" convolution_param { num_output: 3 kernel_size: 3 } }\n'
+
+
+@pytest.mark.parametrize(
+    ("written", "code", "severity", "says"),
+    [
+        ('"Input"', "E111", "error", "'layers' has no type \"Input\"; layers in the current format belong in 'layer'"),
+        ('"BatchNorm"', "E111", "error", "'layers' has no type \"BatchNorm\"; layers in the current format belong in 'layer'"),
+        ('"Blurred"', "E111", "error", "'type' expects a value of V1LayerParameter.LayerType without quotes, found \"Blurred\""),
+        ('"ReLU"', "E111", "error", "'type' expects a value of V1LayerParameter.LayerType without quotes, found \"ReLU\""),
+        ('"CONVOLUTN"', "E112", "error", 'V1LayerParameter.LayerType has no value "CONVOLUTN"; did you mean CONVOLUTION?'),
+        ("BLURRED", "E112", "advice", None),
+    ],
+)
+def test_a_type_of_a_v1_layer_in_quotes_is_an_error_for_every_caffe(written: str, code: str, severity: str, says: str | None) -> None:
+    text = V1_LAYER + f'layers {{ name: "b" type: {written} bottom: "c" top: "b" }}\n'
+    (finding,) = check(text, select=("E11",))
+    assert (finding.code, finding.severity) == (code, severity)
+    assert says is None or finding.message == says
+
+
+def test_settings_of_a_custom_v1_type_in_quotes_are_advice() -> None:
+    text = V1_LAYER + 'layers { name: "b" type: "Blurred" bottom: "c" top: "b" blurred_param { width: 3 } }\n'
+    assert [(finding.code, finding.severity) for finding in check(text, select=("E11",))] == [("E111", "error"), ("E110", "advice")]
+
+
+def test_param_of_the_current_format_in_a_v1_layer_is_explained() -> None:
+    text = V1_LAYER.replace(" }\n", " param { lr_mult: 0.1 } }\n")
+    (finding,) = check(text, select=("E11",))
+    assert (finding.code, finding.severity) == ("E111", "error")
+    assert finding.message == "a block 'param' belongs in a `layer`; V1 layers (`layers`) use `blobs_lr` and `weight_decay`"
+    assert check(text.replace("{ lr_mult: 0.1 }", ': "shared"'), select=("E11",)) == []
+
+
+TYPED = 'layer { name: "a" type: "%s" bottom: "x" top: "a" %s }\n'
+SOURCE = 'layer { name: "x" type: "%s" top: "x" %s }\n'
+
+
+@pytest.mark.parametrize(
+    ("layer", "written", "settings", "meant", "safe"),
+    [
+        (SOURCE, "data", "input_param { shape { dim: 1 } }", "Input", False),
+        (SOURCE, "input", "data_param { source: \"d\" batch_size: 1 }", "Data", False),
+        (TYPED, "pooling", "convolution_param { num_output: 2 kernel_size: 3 }", "Convolution", False),
+        (TYPED, "relu", "lrn_param { local_size: 3 } power_param { scale: 2 }", "ReLU", False),  # which of the two is unknown
+        (TYPED, "deconvolution", "convolution_param { num_output: 2 kernel_size: 3 }", "Deconvolution", True),
+        (SOURCE, "data", "data_param { source: \"d\" batch_size: 1 }", "Data", True),
+        (SOURCE, "input", "transform_param { scale: 2 }", "Input", True),
+        (TYPED, "relu", "relu_param { negative_slope: 0.1 } lrn_param { local_size: 3 }", "ReLU", True),
+        (TYPED, "Relu", "", "ReLU", True),
+    ],
+)  # fmt: skip
+def test_a_misspelled_type_is_corrected_as_its_settings_say(layer: str, written: str, settings: str, meant: str, safe: bool) -> None:
+    text = layer % (written, settings)
+    (finding,) = check(text, select=("E116",))
+    assert finding.severity == "error"
+    assert fix(text, select=("E116",), unsafe=True) == layer % (meant, settings)
+    assert fix(text, select=("E116",)) == (layer % (meant, settings) if safe else text)
+
+
+HOLES = """\
+input: "data"
+input_dim: 1 input_dim: 3 input_dim: 41 input_dim: 41
+layers {
+  name: "c" type: CONVOLUTION bottom: "data" top: "c" strict_dim: false
+  convolution_param { num_output: 4 kernel_size: 3 hole: 4 hole_h: 4 }
+}
+layers { name: "p" type: PADDING bottom: "c" top: "p" padding_param { pad_beg: 1 pad_end: -1 } }
+layers { name: "i" type: INTERP bottom: "p" top: "i" interp_param { zoom_factor: 8 } }
+layers { name: "l" type: SOFTMAX_LOSS bottom: "i" bottom: "c" softmaxloss_param { weight_source: "w" ignore_label: 255 } }
+layers { name: "a" type: SEG_ACCURACY bottom: "i" bottom: "c" top: "a" seg_accuracy_param { metric: PixelIOU ignore_label: 255 } }
+layers { name: "w" type: MAT_WRITE bottom: "i" mat_write_param { prefix: "o/" strip: 4 period: 1 } }
+layers { name: "d" type: IMAGE_SEG_DATA top: "s" top: "t" image_data_param { source: "l" label_type: PIXEL has_label: false } }
+"""
+
+
+def test_the_first_deeplab_is_known_in_v1_form() -> None:
+    assert check(HOLES, select=("E1",)) == []
+    assert check(HOLES, select=("E1",), dialect="deeplab-v1") == []
+    named = {finding.message.rpartition("; ")[2] for finding in check(HOLES, select=("E115",), dialect="bvlc")}
+    assert {"it exists in deeplab-v1", "it exists in deconvnet, deeplab-v1"} <= named
+    newer = HOLES.replace("ignore_label: 255 } }\nlayers { name: \"w\"", "reset: true } }\nlayers { name: \"w\"")
+    assert [finding.code for finding in check(newer, select=("E1",), dialect="deeplab-v1")] == ["E115"]
+
+
+@pytest.mark.parametrize(
+    ("custom", "severity"),
+    [
+        ('layers { name: "b" type: BLURRED bottom: "c" top: "b" }', "advice"),
+        ('layers { name: "b" type: "Blurred" bottom: "c" top: "b" }', "error"),
+        ('layers { name: "b" type: CONVOLUTON bottom: "c" top: "b" }', "error"),
+        ("", "error"),
+    ],
+)
+def test_a_file_with_a_custom_v1_type_may_have_fields_that_nobody_knows(custom: str, severity: str) -> None:
+    text = V1_LAYER.replace("kernel_size: 3", "kernel_size: 3 widened: 2") + custom + "\n"
+    assert [finding.severity for finding in check(text, select=("E110",))] == [severity]
+    wrong = text.replace("widened: 2", "filters: 2")
+    assert [finding.severity for finding in check(wrong, select=("E110",))] == ["error"]
+
+
+def test_no_fork_is_guessed_in_a_file_for_an_unknown_caffe() -> None:
+    text = V1_LAYER + 'layers { name: "b" type: BN bottom: "c" top: "b" }\nlayers { name: "s" type: SMOOTH_L1_LOSS bottom: "b" top: "s" }\n'
+    (finding,) = check(text, select=("E115",))
+    assert not finding.message.startswith("BVLC")
+    (finding,) = check(text + 'layers { name: "x" type: BLURRED bottom: "b" top: "x" }\n', select=("E115",))
+    assert finding.message.startswith("BVLC's Caffe has no value 'SMOOTH_L1_LOSS' in V1LayerParameter.LayerType; it exists in ")

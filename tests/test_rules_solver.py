@@ -11,6 +11,7 @@ from harness import check, check_files, fix, runner
 
 from caffe_lint.cli.commands import cli
 from caffe_lint.rule.finding import Finding
+from caffe_lint.source.caffe_versions import is_before
 
 GOOD = """\
 net: "net.prototxt"
@@ -346,8 +347,37 @@ def test_nvidias_lowest_rate() -> None:
     assert verdicts(text) == [("S123", "error")]
 
 
-def test_releases_of_caffe_stop_without_a_snapshot_prefix() -> None:
-    assert verdicts(solver(snapshot_prefix=None), caffe_version="1.0") == [("S110", "error")]
+@pytest.mark.parametrize(
+    ("version", "snapshot", "severity", "does"),
+    [
+        ("1.0", "100", "error", "stop at the start"),
+        ("1.0.0", "100", "error", "stop at the start"),
+        ("rc3", "100", "error", "stop at the start"),
+        ("1.0-rc2", "100", "advice", "as _iter_300.caffemodel"),
+        ("0.9999", "100", "advice", "as _iter_300.caffemodel"),
+        (None, "100", "advice", "stop at the start"),
+        ("1.0", None, "advice", "as _iter_300.caffemodel"),
+        (None, None, "advice", "as _iter_300.caffemodel"),
+    ],
+)
+def test_releases_of_caffe_stop_without_a_snapshot_prefix_if_they_save_snapshots(
+    version: str | None, snapshot: str | None, severity: str, does: str
+) -> None:
+    (finding,) = check(solver(snapshot_prefix=None, snapshot=snapshot), "solver.prototxt", select=("S110",), caffe_version=version)
+    assert finding.severity == severity
+    assert does in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("version", "other", "before"),
+    [
+        ("1.0", "1.0", False), ("1.0.0", "1", False), ("1.0-rc5", "1.0", True), ("rc5", "1.0", True), ("1.0", "rc5", False),
+        ("rc2", "1.0-rc3", True), ("rc10", "rc3", False), ("0.999", "rc1", True), ("1.0-rc", "1.0", True), ("1.0-rc", "rc5", False),
+        ("1.1", "1.0", False),
+    ],
+)  # fmt: skip
+def test_a_release_candidate_comes_before_the_release(version: str, other: str, before: bool) -> None:
+    assert is_before(version, other) == before
 
 
 def test_a_type_of_a_fork_is_known_by_its_dialect() -> None:

@@ -137,6 +137,33 @@ def test_a_bottom_that_differs_in_its_number_may_mean_a_layer_that_is_missing() 
     assert fix(text, select=("E2",)) == text
 
 
+_FED = """\
+layer { name: "in" type: "Input" top: "data1" top: "map" input_param { shape { dim: 4 dim: 3 dim: 9 dim: 9 } shape { dim: 4 } } }
+layer { name: "fc" type: "InnerProduct" bottom: "data1" top: "fc" inner_product_param { num_output: 10 } }
+layer { name: "out" type: "%s" bottom: "fc" bottom: "%s" top: "out" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("type_name", "label", "meant"),
+    [
+        ("SoftmaxWithLoss", "data2", None),
+        ("Accuracy", "data2", None),
+        ("EuclideanLoss", "data2", None),
+        ("SoftmaxWithLoss", "datal1", None),  # class scores are computed from it, however certain the spelling is
+        ("SoftmaxWithLoss", "fcl", None),
+        ("EuclideanLoss", "datal1", "data1"),  # the target of an autoencoder
+        ("SoftmaxWithLoss", "mapp", "map"),
+        ("Accuracy", "mapp", "map"),
+        ("Eltwise", "data2", "data1"),
+    ],
+)
+def test_a_missing_label_is_not_taken_for_what_the_scores_are_computed_from(type_name: str, label: str, meant: str | None) -> None:
+    (finding,) = check(_FED % (type_name, label), select=("E201",))
+    assert (f"did you mean '{meant}'?" in finding.message) == (meant is not None)
+    assert ("deploy nets have no labels" in finding.message) == (meant is None)
+
+
 def test_two_equally_similar_names_give_no_fix() -> None:
     text = NET.replace("label", "title_a").replace('bottom: "title_a"', 'bottom: "title"')
     assert check(text, select=("E201",))[0].fix is not None

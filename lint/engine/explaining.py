@@ -8,7 +8,7 @@ from typing import Any
 
 from ..proto.named_tuple import NamedTuple
 from ..proto.tree import Block, Field, Scalar, fields_at
-from ..rule.explanations import EXPLANATIONS, FILE, JOB, LAYER, MESSAGE, READERS, TYPE
+from ..rule.explanations import EXPLANATIONS, FILE, JOB, LAYER, MESSAGE, READERS, SETTINGS, TYPE
 from ..rule.finding import Cause, Finding
 from ..source.files import SourceFile
 
@@ -123,7 +123,7 @@ def _as_cause(where: str, path: str, spot: _Spot, jobs: Mapping[str, list[int]])
             yield path, spot.layer.start
         elif where == READERS:
             yield from ((path, top) for top in _values(spot.layer, "top"))
-        elif where == TYPE and spot.fields[-1].name == "type":
+        elif where in (TYPE, SETTINGS) and spot.fields[-1].name == "type":
             yield from ((path, name) for name in _values(spot.layer, "type"))
 
 
@@ -140,7 +140,9 @@ def _as_effect(where: str, path: str, spot: _Spot, jobs: Mapping[str, list[int]]
             yield path, spot.layer.start
         elif where == READERS:
             yield from ((path, bottom) for bottom in _values(spot.layer, "bottom"))
-        elif where == TYPE and spot.fields[-1].name != "type":
+        elif where == SETTINGS and not any(field.name.endswith("_param") for field in spot.fields):
+            return
+        elif where in (TYPE, SETTINGS) and spot.fields[-1].name != "type":
             yield from ((path, name) for name in _values(spot.layer, "type"))
 
 

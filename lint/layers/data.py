@@ -249,7 +249,7 @@ def input_(layer: Layer) -> Sequence[Shape]:
     shapes = layer.message["input_param"]["shape"]
     tops = len(layer.tops)
     if not shapes:
-        if type_of_settings(layer) is not None:
+        if type_of_settings(layer.message, layer.traits) is not None:
             layer.fail("input-without-shape", "no shape is set", "input_param", "blob.hpp:122")
         return ((),) * tops
     if len(shapes) not in (1, tops):

@@ -11,6 +11,7 @@ from ..source.wording import counted
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
+    from ..proto.binder import Message
 
 TYPES: dict[str, list[LayerType]] = {}
 
@@ -70,21 +71,26 @@ def is_loss_type(name: str) -> bool:
     return traits_of(name).is_loss or "Loss" in name
 
 
-def type_of_settings(layer: Layer) -> LayerType | None:
+def type_of_settings(layer: Message, own: LayerType) -> LayerType | None:
     """The type whose settings a layer has, if its own type reads none of them: Data for an Input with `data_param`.
 
     It is the type that the settings are named after, if it reads all of them and takes as many bottoms and tops.
     """
-    own = layer.traits.reads
-    written = [name for name in layer.message.entries if name.endswith("_param") and name not in _OF_MANY_TYPES]
-    if own is None or len(written) != 1 or written[0] in own:
+    written = settings_unread(layer, own)
+    if len(written) != 1:
         return None
     name = written[0]
     kind = next((kinds[0] for type_name, kinds in TYPES.items() if f"{type_name.lower()}param" == name.replace("_", "")), None)
     if kind is None or kind.reads is None or kind.settings != name:
         return None
-    fits = _is_within(len(layer.bottoms), kind.bottoms) and _is_within(len(layer.message["top"]), kind.tops)
+    fits = _is_within(len(layer["bottom"]), kind.bottoms) and _is_within(len(layer["top"]), kind.tops)
     return kind if fits else None
+
+
+def settings_unread(layer: Message, own: LayerType) -> list[str]:
+    """The settings of a layer that belong to a type, if its own type reads none of them; empty otherwise."""
+    written = [name for name in layer.entries if name.endswith("_param") and name not in _OF_MANY_TYPES]
+    return written if own.reads is not None and not any(name in own.reads for name in written) else []
 
 
 # Settings that say nothing of the type, because layers of many types read them.

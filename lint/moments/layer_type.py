@@ -197,6 +197,11 @@ class LayerType(NamedTuple):
         return self.linear and self.channel_params
 
     @property
+    def makes_features(self) -> bool:
+        """Whether it computes weighted sums, is an activation, normalises or only passes values on: no place for a loss weight."""
+        return self.weighted_sum or self.nonlinear or self.normalises or (self.keeps_order and not self.is_affine)
+
+    @property
     def is_affine(self) -> bool:
         """Whether a scale and shift before or after it can be merged into its parameters."""
         return self.weighted_sum or self.scales_channels

@@ -187,7 +187,7 @@ class _Builder:
         found = len(net.problems)
         fits = self.set_up(layer, kind)
         if any(problem.kind in _LACKS_SETTINGS for problem in net.problems[found:]):
-            meant = type_of_settings(layer)
+            meant = type_of_settings(layer.message, layer.traits)
             if meant is not None:
                 kind, fits = meant, self.set_up_as_meant(layer, meant, found)
         if layer.asks_for_unknown:

@@ -13,8 +13,8 @@ from ..proto.named_tuple import NamedTuple
 from ..proto.upgrade import Upgraded, upgrade, upgrade_solver
 from ..source.files import NetReference, NotPrototxt, SourceFile, net_references, run_folder
 from ..source.opener import Unreadable
+from .beside import deploy_beside, training_beside
 from .build import build
-from .deploy import deploy_beside
 from .net import Net
 from .phases import TEST, NetState, file_state, phases_of, solver_state
 from .weights_origin import FILLERS, LOADED, StatedOrigin, WeightsOrigin, origin_of
@@ -82,7 +82,8 @@ class Job:
 
     `references` say how its paths are resolved; `files` are the files of the nets, templates included. `train` is None if the
     net is not found, or if the solver names several and Caffe would stop. `deploy` is the deploy net for its weights, which the
-    solver does not name; `deploy_is_named` says whether the user named it. `given` are paths of files that are known although
+    solver does not name; `deploy_is_named` says whether the user named it. `train_beside` is the training net beside a `train` whose
+    file is called a test net. `given` are paths of files that are known although
     they are not on disk. `unread` says why files of nets could not be read, or hold nothing, by path. `simulate` simulates the
     training if that was asked for, and `with_files` is the same job with other texts of its files, which are given by path.
     """
@@ -102,6 +103,7 @@ class Job:
         self.tests: list[NetInPhase] = []
         self.deploy: NetInPhase | None = None
         self.deploy_is_named = False
+        self.train_beside: NetInPhase | None = None
 
     @property
     def nets(self) -> list[NetInPhase]:
@@ -119,7 +121,12 @@ class Job:
         path = self.train.file.path if self.train is not None else None
         return any(reference.is_guess and reference.path == path for reference in self.references)
 
-    def has_one_run_folder(self, first: NetInPhase, second: NetInPhase) -> bool:
+    @property
+    def tests_of_run(self) -> list[NetInPhase]:
+        """The test nets that one run of Caffe certainly reads together with the training net; others may be those of another model."""
+        return [test for test in self.tests if self.train is not None and self._has_one_run_folder(self.train, test)]
+
+    def _has_one_run_folder(self, first: NetInPhase, second: NetInPhase) -> bool:
         """Whether two of its nets are certainly those that one run of Caffe reads.
 
         They are in one file, in the solver itself, or their paths as written lead to them from the same folder. Of paths of
@@ -231,6 +238,8 @@ class Nets:
             if not training[0].inline:
                 job.deploy = self._deploy(job.train)
                 job.deploy_is_named = self._deploy_path is not None
+                state = partial(solver_state, message, level=self._level, stages=self._stages)
+                job.train_beside = self._beside(training_beside(job.train.file.path, self._given), state)
         testing = [*inline["test_net_param"], *named["test_net"]]
         generic = max(0, len(message["test_iter"]) - len(testing)) if shared else 0
         for index, source in enumerate(testing + shared[:1] * generic):
@@ -268,15 +277,19 @@ class Nets:
     def _deploy(self, train: NetInPhase) -> NetInPhase | None:
         """The deploy net that the user named, else the one beside the training net, if there is one."""
         path = self._deploy_path or deploy_beside(train.file.path, self._given)
+        return self._beside(path, partial(file_state, phase=TEST), train)
+
+    def _beside(
+        self, path: str | None, state: Callable[[Message], NetState], train: NetInPhase | None = None
+    ) -> NetInPhase | None:
+        """The net of a file that no solver names, None if there is none."""
         if path is None:
             return None
         try:
             file = self._open(path)
         except Unreadable:
             return None
-        if file.kind != "net":
-            return None
-        return self._net(_NetSource(file, file.message, inline=False), partial(file_state, phase=TEST), train)
+        return self._net(_NetSource(file, file.message, inline=False), state, train) if file.kind == "net" else None
 
     def _net_file(self, reference: NetReference) -> SourceFile | None:
         if reference.path is None:

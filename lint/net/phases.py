@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..layers.record import is_loss_type, traits_of
+from ..moments.layer_type import FROM_PROGRAM
 from ..proto.binder import Entry, Message
 from ..proto.named_tuple import NamedTuple
 
@@ -101,9 +102,9 @@ def states_of(net: Message) -> tuple[NetState, ...]:
 
     Public nets come as one file for both phases, as two files for one phase each, and as deploy files. A file is made for the
     phases and stages with the fewest unknown bottoms and duplicate tops. If both phases are equal in this, it is made for both
-    if rules distinguish them; otherwise for TRAIN if it has a loss, and for TEST if not. It is also made for both if each
-    phase has data layers of its own, whatever else is missing in one of them. Of the stages that rules name, only the first
-    MOST_STAGES are tried.
+    if rules distinguish them, unless a program feeds it and it has no loss, as deploy files are; otherwise for TRAIN if it has
+    a loss, and for TEST if not. It is also made for both if each phase has data layers of its own, whatever else is missing in
+    one of them. Of the stages that rules name, only the first MOST_STAGES are tried.
     """
     written = net["state"]
     phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
@@ -125,9 +126,11 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     best = [(phase, stages) for (phase, stages), number in faults.items() if number == least[phase]]
     if any(not stages for _, stages in best):
         best = [(phase, stages) for phase, stages in best if not stages]
-    if len({phase for phase, _ in best}) == 2 and not any("phase" in rule.entries for rule in rules):
-        meant = TRAIN if _learns(net) else TEST
-        best = [(phase, stages) for phase, stages in best if phase == meant]
+    if len({phase for phase, _ in best}) == 2:
+        learns = _learns(net)
+        if not any("phase" in rule.entries for rule in rules) or (not learns and _is_fed(net)):
+            meant = TRAIN if learns else TEST
+            best = [(phase, stages) for phase, stages in best if phase == meant]
     return tuple(file_state(net, phase, stages=stages) for phase, stages in best)
 
 
@@ -147,12 +150,22 @@ def _rules(net: Message) -> list[Message]:
 
 
 def _learns(net: Message) -> bool:
-    """Whether a layer is a loss, by its type, the class that it names, or a loss_weight."""
+    """Whether a layer is a loss, by its type, the class that it names, or a loss_weight, which deploy files have on other
+    layers too.
+    """
     for layer, _, _ in net.entries.get("layer", ()):
-        type_name = layer["python_param"]["layer"] if traits_of(layer["type"]).opaque else layer["type"]
-        if is_loss_type(type_name) or any(weight for weight in layer["loss_weight"]):
+        traits = traits_of(layer["type"])
+        if is_loss_type(layer["python_param"]["layer"] if traits.opaque else layer["type"]):
+            return True
+        if any(layer["loss_weight"]) and not (traits.makes_features and _is_fed(net)):
             return True
     return False
+
+
+def _is_fed(net: Message) -> bool:
+    """Whether a program provides all data of a net."""
+    sources = [layer for layer, _, _ in net.entries.get("layer", ()) if "bottom" not in layer.entries]
+    return bool(sources) and all(traits_of(layer["type"]).origin == FROM_PROGRAM for layer in sources)
 
 
 def _has_own_data(net: Message, phase: str) -> bool:

@@ -12,6 +12,7 @@ from ..proto.named_tuple import NamedTuple
 MESSAGE = "message"  # inside the message that the cause names
 LAYER = "layer"  # in the same layer
 TYPE = "type"  # in a layer of the type that the cause names
+SETTINGS = "settings"  # in a `*_param` of such a layer
 READERS = "readers"  # in a layer that reads a top of the cause's layer
 FILE = "file"
 JOB = "job"  # in the same solver or one of its nets
@@ -33,12 +34,9 @@ ON_ALL_JOBS = frozenset({"G101"})
 # For a finding, the first entry that finds a cause applies. No rule may explain itself through others. In another layer, a cause
 # explains nothing that is more severe than it, and in a job nothing that concerns another job as well.
 EXPLANATIONS = (
-    # Of a layer type that is unknown or wrong, the fields are unknown, and its settings and numbers of blobs do not fit.
-    Explanation(
-        ("E115", "E116"),
-        ("E110", "E111", "E112", "E204", "E208", "E209", "E210", "E211", "E213", "N303", "N304"),
-        TYPE,
-    ),
+    # Of a layer type that is unknown or wrong, the settings are unknown, and they and the numbers of blobs do not fit.
+    Explanation(("E115", "E116"), ("E110", "E111", "E112"), SETTINGS),
+    Explanation(("E115", "E116"), ("E204", "E208", "E209", "E210", "E211", "E213", "N303", "N304"), TYPE),
     # A layer with the settings of another type is meant to be of that type, and its tops to have its shapes.
     Explanation(("E222",), ("E204", "E208", "E209", "E210", "N303", "N304"), LAYER),
     Explanation(("E222",), ("E205", "E206", "E207"), READERS),
@@ -51,8 +49,8 @@ EXPLANATIONS = (
     # A layer that ignores what would give its tops a shape has none to give, and its readers get a scalar.
     Explanation(("N304",), ("E210",), LAYER),
     Explanation(("E210",), ("E205", "E206", "E207"), READERS),
-    # Caffe drops the layers of one of the two formats.
-    Explanation(("E117",), ("E201", "E202", "E204", "N203", "N303"), FILE),
+    # A net in both formats often has the same layers twice, or parts of two nets.
+    Explanation(("E117",), ("E202", "N203", "N303"), FILE),
     # Nothing can be said of the nets of a solver that are not there.
     Explanation(("E121", "E122", "E123"), ("S101", "S102", "S103", "S105", "G101"), FILE),
     Explanation(("E218",), ("N203",), FILE),

@@ -83,14 +83,21 @@ def upgrade_drops_field(net: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Reported as a **warning**. There is no fix, because only you know which of the values is meant. Ignore it if the
-    dropped field was written for a program other than Caffe, and the net is right without it.
+    - **advice** for an input without a shape if no layer needs it, as beside an Input layer that produces the blob;
+    - **warning** otherwise.
+
+    There is no fix, because only you know which of the values is meant. Ignore it if the dropped field was written for a
+    program other than Caffe, and the net is right without it.
 
     ## References
 
     `UpgradeV0LayerParameter`, `UpgradeNetDataTransformation` and `UpgradeNetInput` in upgrade_proto.cpp.
     """
-    return _upgrade_problems(net, mixed=False, fatal=False)
+    inputs = {node.start: name for name, node, _ in net.file.message.entries.get("input", ())}
+    missing = {problem.subject for problem in net.net.problems if problem.kind == "unknown-bottom"}
+    for hit in _upgrade_problems(net, mixed=False, fatal=False):
+        name = inputs.get(hit.span[0])
+        yield hit if name is None or name in missing else hit._replace(severity="advice")
 
 
 def _in_current_format(net: NetInPhase) -> Fix | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from ...fixes.edit import Fix
+from ...fixes.fields import set_field
 from ...fixes.rates import OLD_RATES, write_param
+from ...layers.record import settings_unread, traits_of, type_of_settings
 from ...proto.binder import Message
 from ...proto.message import message_at
 from ...proto.misnomers import MISNOMERS
@@ -33,6 +36,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
     ## When it is reported
 
     - **advice** for the settings of a layer whose type no known Caffe has either: they belong to the custom layer;
+    - **advice** in a file with a V1 layer of such a type, which only a `caffe.proto` of its own can have;
     - **advice** in a file for a Caffe of which not all fields are known (MyCaffe);
     - **error** otherwise.
 
@@ -65,6 +69,7 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
         if not _is_v1_rate(file, problem)
     ]
     custom = {id(layer.block) for layer in _custom_layers(file)} if found else ()
+    has_own_proto = any(_is_unquoted(file, problem) for problem in _custom_v1_types(file)) if found else False
     for hit in once(found):
         hit = _as_far_as_known(file, hit)
         message = message_at(file.message, *hit.span)
@@ -76,6 +81,9 @@ def unknown_field(file: SourceFile) -> Iterator[Hit]:
         name = known.get(file.tree.source[hit.span[0] : hit.span[1]].decode("utf-8", "replace"))
         if name is not None and not hit.has_fix:
             yield hit._replace(message=f"{hit.message}; Caffe calls it '{name}'")
+        elif not hit.has_fix and has_own_proto:
+            reason = "A V1 layer is of a type that no known Caffe has: the Caffe that has it may have this field as well."
+            yield hit._replace(severity="advice", reason=reason)
         elif not hit.has_fix and file.schema.base is None:  # there is a base if --proto was given
             yield hit._replace(reason=f"{hit.reason} If your Caffe has this field, pass its caffe.proto with --proto.")
         else:
@@ -97,8 +105,8 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **advice** for the type of a V1 layer that does not resemble a known one, which may be a custom layer, and in a file for
-      a Caffe of which not all values are known (MyCaffe);
+    - **advice** for the type of a V1 layer that does not resemble a known one, which may be a custom layer, unless it is
+      quoted, and in a file for a Caffe of which not all values are known (MyCaffe);
     - **error** otherwise.
 
     Nothing is reported of values that a `caffe.proto` in the same repository has. If your Caffe has the value, pass its
@@ -115,7 +123,7 @@ def unknown_enum_value(file: SourceFile) -> Iterator[Hit]:
     `ConsumeFieldValue` in protobuf's text_format.cc.
     """
     for hit in once(
-        (found.hit._replace(fix=None, guess=None, severity="advice") if _is_custom_v1_type(file, found) else found.hit, found.problem)
+        (_of_custom_type(file, found) if _is_custom_v1_type(file, found) else found.hit, found.problem)
         for found in problems_of(file, "E112")
     ):
         yield _as_far_as_known(file, hit)
@@ -156,13 +164,19 @@ def fork_specific(file: SourceFile) -> Iterator[Hit]:
     caffe.proto and the layers of the forks: `proto/caffe.proto` lists the forks of each field, `proto/layer_types.tsv`
     those of each layer type.
     """
-    asked = file.asked_dialect is not None
-    reason = "" if asked else "No single known Caffe has everything that this file uses."
+    if file.asked_dialect is not None:
+        yield from (hit._replace(severity="error") for hit in once(problems_of(file, "E115")))
+        return
+    guessed = f"{file.bound.dialect} has no "
     for hit in once(problems_of(file, "E115")):
-        yield hit._replace(severity="error") if asked else hit._replace(severity="advice", reason=reason)
+        message = hit.message
+        if file.is_for_unknown_caffe:  # then the guess says little
+            message = f"BVLC's Caffe has no {message.removeprefix(guessed)}"
+        reason = "No single known Caffe has everything that this file uses."
+        yield hit._replace(message=message, severity="advice", reason=reason)
 
 
-@rule("E116", "unknown-layer-type", subject="file", severity="error", fixes="safe")
+@rule("E116", "unknown-layer-type", subject="file", severity="error", fixes="safe, unsafe")
 def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     """Flags layer types that no known Caffe has.
 
@@ -191,14 +205,17 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
     only, or in one letter or two swapped ones, if no other type is as close, and if the known
     type is one of BVLC's or of the Caffe given by `--dialect`. Types that differ more are usually custom layers.
 
+    It is unsafe if the layer has the settings of another type only, as a `data` with `input_param`: it then writes the type
+    that these are named after, as E222 does, or the similar one if they do not tell.
+
     ## References
 
     `LayerRegistry::CreateLayer` in layer_factory.hpp. The known types: `proto/layer_types.tsv`.
     """
     misspelled, custom = [], []
     for hit, problem in problems_of(file, "E116"):
-        if hit.has_fix:
-            misspelled.append(hit)
+        if hit.fix is not None:
+            misspelled.append(_as_settings_say(file, hit, hit.fix, problem))
         else:
             custom.append((hit, problem))
     yield from misspelled
@@ -207,18 +224,49 @@ def unknown_layer_type(file: SourceFile) -> Iterator[Hit]:
         yield hit._replace(severity="advice", reason=reason)
 
 
+def _as_settings_say(file: SourceFile, hit: Hit, fix: Fix, problem: Problem) -> Hit:
+    """Return a finding on a misspelled type; with another correction if its layer has settings of another type only."""
+    assert problem.repair is not None
+    layer = message_at(file.message, problem.start, problem.end)
+    nearest = traits_of(problem.repair[0][2].decode().strip('"'))
+    unread = settings_unread(layer, nearest)
+    if not unread:
+        return hit
+    meant = type_of_settings(layer, nearest)
+    if meant is None:
+        reason = f"{hit.reason} {nearest.name} does not read {unread[0]}."
+        return hit._replace(fix=fix._replace(safe=False), reason=reason)
+    message = f"no known Caffe has a layer type '{layer['type']}'; its {unread[0]} is for type '{meant.name}'"
+    by_settings = set_field(file.tree, layer, "type", meant.name).fix(file.path, f"write '{meant.name}'", safe=False)
+    return hit._replace(message=message, fix=by_settings)
+
+
 def _custom_layers(file: SourceFile) -> list[Message]:
     """The layers whose type no known Caffe has, and which is no misspelled one."""
     current = [problem for hit, problem in problems_of(file, "E116") if not hit.has_fix]
-    old = [found.problem for found in problems_of(file, "E112") if _is_custom_v1_type(file, found)]
-    return [message_at(file.message, problem.start, problem.end) for problem in (*current, *old)]
+    return [message_at(file.message, problem.start, problem.end) for problem in (*current, *_custom_v1_types(file))]
+
+
+def _custom_v1_types(file: SourceFile) -> list[Problem]:
+    return [found.problem for code in ("E111", "E112") for found in problems_of(file, code) if _is_custom_v1_type(file, found)]
 
 
 def _is_custom_v1_type(file: SourceFile, found: FoundProblem) -> bool:
     """Whether the type of a V1 layer is one that no known Caffe has, rather than a misspelled one."""
-    if found.hit.has_fix and found.problem.safe:
+    if found.problem.kind not in ("quoted-enum", "unknown-enum-value") or (found.hit.has_fix and found.problem.safe):
         return False
     return message_at(file.message, *found.hit.span).type.name == "V1LayerParameter"
+
+
+def _of_custom_type(file: SourceFile, found: FoundProblem) -> Hit:
+    """Return a finding on the type of a V1 layer; as advice if some Caffe may have the value, which none has in quotes."""
+    severity = "advice" if _is_unquoted(file, found.problem) else ""
+    return found.hit._replace(fix=None, guess=None, severity=severity)
+
+
+def _is_unquoted(file: SourceFile, problem: Problem) -> bool:
+    """Whether an unknown type of a V1 layer is a word, which some Caffe may have, rather than a string."""
+    return file.source[problem.start : problem.start + 1] not in (b'"', b"'")
 
 
 def _as_far_as_known(file: SourceFile, hit: Hit) -> Hit:

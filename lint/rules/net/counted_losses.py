@@ -315,8 +315,5 @@ def _trainable(net: Net) -> Iterator[Param]:
 
 
 def _makes_features(layer: Layer) -> bool:
-    """Return whether a layer has weights, is an activation, normalises or only passes values on: no place for a loss weight."""
-    traits = layer.traits
-    if any(param.role == "weight" for param in layer.params) or traits.nonlinear or traits.normalises:
-        return True
-    return traits.keeps_order and not traits.is_affine
+    """Return whether a layer is no place for a loss weight, by its type or because it has weights."""
+    return layer.traits.makes_features or any(param.role == "weight" for param in layer.params)

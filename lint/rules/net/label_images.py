@@ -18,6 +18,8 @@ from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 
 _BYTES = range(256)
+# The settings that change values, and what leaves these as they are.
+_CHANGING: dict[str, object] = {"scale": 1, "mean_value": [0], "mean_file": "", "power": 1, "shift": 0}
 
 
 @rule("N213", "transformed-labels", subject="net", severity="warning")
@@ -88,9 +90,12 @@ def _fault(layer: Layer, source: LabelSource) -> tuple[str, str, str] | None:
 
 
 def _place(changer: Layer) -> tuple[int, int]:
+    """The first setting by which a layer changes its values."""
     for name in ("transform_param", "power_param"):
         if name in changer.message.entries:
-            return changer.message.span(name)
+            settings = changer.message[name]
+            changing = (field for field, neutral in _CHANGING.items() if field in settings and settings[field] != neutral)
+            return next(map(settings.span, changing), changer.message.span(name))
     return changer.place()
 
 

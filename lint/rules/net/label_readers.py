@@ -28,9 +28,9 @@ def ignore_label_mismatch(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    A label such as 255 is none of the classes. A layer that does not ignore it does not check it either: Accuracy reads a score
-    outside those of the item, and counts the label as right or wrong by chance; with a second top, it writes outside of its
-    memory. A loss also changes memory outside of its gradient.
+    A label such as 255 is none of the classes. A layer that does not ignore it does not check it either: Accuracy counts it as
+    wrong or, in versions that read the score of the label rather than sort the scores, as right or wrong by chance; with a second
+    top, it writes outside of its memory. A loss changes memory outside of its gradient.
 
     A label that is one of the classes, but that the loss ignores, is never learned, so all that Accuracy measures there is wrong.
 
@@ -81,7 +81,7 @@ def _mismatch(subject: NetInPhase, measure: Layer, loss: Layer) -> Iterator[Hit]
     reason = (
         "What the loss ignores is never learned, so the accuracy is too low by these labels."
         if is_class
-        else f"{ignored} is none of the classes, so {measure.type} reads a score outside those of the item."
+        else f"{ignored} is none of the classes: {measure.type} counts it as wrong, or by chance in versions that read its score."
     )
     related = (Related(subject.file, loss.message["loss_param"].span("ignore_label"), f"loss '{loss.name}' ignores it"),)
     fix = _same_ignored(subject, measure, ignored)

@@ -41,7 +41,8 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
     - **warning** if one of the two files has fields or values that no known Caffe has;
     - **error** otherwise.
 
-    Layers that may have parameters unknown to us, such as Python layers, are not compared. Do not ignore it: Caffe
+    Layers that may have parameters unknown to us, such as Python layers, are not compared. Nothing is reported if the paths of
+    the two nets do not lead to them from the same folder, so that one of them may be another run's. Do not ignore it: Caffe
     stops at the first test.
 
     ## Example
@@ -55,7 +56,7 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
     train = job.train
     if train is None:
         return
-    for test in job.tests:
+    for test in job.tests_of_run:
         severity = "warning" if train.file.is_for_unknown_caffe or test.file.is_for_unknown_caffe else ""
         targets = _by_name(test.net)
         for source in train.net.layers:
@@ -110,9 +111,7 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
     if train is None or train.file.is_for_unknown_caffe:
         return
     trained = _by_name(train.net)
-    for test in job.tests:
-        if not job.has_one_run_folder(train, test):
-            continue
+    for test in job.tests_of_run:
         here = _by_name(test.net)
         missed = [layer for name, layer in trained.items() if name not in here and layer.params]
         for layer in test.net.layers:

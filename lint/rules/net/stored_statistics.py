@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...fixes.fields import Patch, remove_field
+from ...layers.normalisation import uses_stored_statistics
+from ...moments.graph import Layer
 from ...net.frozen_statistics import blank_gain, stored_statistics
 from ...net.job import Job, NetInPhase
 from ...net.names import also_in
+from ...net.net import Net
 from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import rule
@@ -70,7 +73,8 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     ## Fix
 
     Removes the field from all these layers. The fix is unsafe, because frozen statistics are often intended in a net
-    that is fine-tuned.
+    that is fine-tuned. It is not offered if the file is called a test or deploy net and a training net beside it has the same
+    layers without the field: the solver then seems to name the wrong file.
 
     ## References
 
@@ -91,7 +95,18 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     each = f"each of the {len(layers)} BatchNorm layers" if len(layers) > 1 else "the layer"
     reason = f"With use_global_stats: true, they are never computed: from scratch they stay 0, and {each} multiplies by {gain}."
     for hit in _global_stats(subject, "TRAIN", True, reason):
-        yield hit._replace(message=f"{hit.message}: blank ones, which multiply by {gain}")
+        hit = hit._replace(message=f"{hit.message}: blank ones, which multiply by {gain}")
+        meant = job.train_beside
+        if meant is not None and _computes_all(meant.net, layers):
+            reason = f"{hit.reason} {meant.file.path} has these layers without it: the solver seems to name the wrong net."
+            hit = hit._replace(reason=reason, fix=None)
+        yield hit
+
+
+def _computes_all(net: Net, layers: list[Layer]) -> bool:
+    """Whether a net has all these layers, and computes their statistics."""
+    computed = {layer.name for layer in net.layers if layer.traits.stores_statistics and not uses_stored_statistics(layer)}
+    return computed.issuperset(layer.name for layer in layers)
 
 
 def _global_stats(subject: NetInPhase, phase: str, value: bool, reason: str) -> Iterator[Hit]:

@@ -37,7 +37,8 @@ def transform_mismatch(job: Job) -> Iterator[Hit]:
     - **warning** for a different `scale` or `mean_value`, and for a mean in only one of the nets;
     - **advice** for a different `mean_file`, and for a crop in only one of the nets.
 
-    Ignore it if the two sources differ in the same way, for example because the test data was scaled when it was
+    Nothing is reported if the paths of the two nets do not lead to them from the same folder, so that one of them may be another
+    run's. Ignore it if the two sources differ in the same way, for example because the test data was scaled when it was
     written.
 
     ## Fix
@@ -51,7 +52,7 @@ def transform_mismatch(job: Job) -> Iterator[Hit]:
     """
     if job.train is None:
         return
-    for test in job.tests:
+    for test in job.tests_of_run:
         for here in test.net.layers:
             there = _same_data(job.train.net, here)
             if there is None or there.entry[1] is here.entry[1]:
@@ -89,8 +90,8 @@ def test_on_training_data(job: Job) -> Iterator[Hit]:
     ## When it is reported
 
     Reported as **advice** if all sources of the solver's test nets are training data. Nothing is reported if a test
-    net also reads other data, or if the training net has fields or values that no known Caffe has. Ignore it if you
-    are only trying out the set-up.
+    net also reads other data, if the paths of the two nets do not lead to them from the same folder, or if the training net has
+    fields or values that no known Caffe has. Ignore it if you are only trying out the set-up.
 
     ## Example
 
@@ -109,7 +110,7 @@ def test_on_training_data(job: Job) -> Iterator[Hit]:
     tested = {key for test in job.tests for layer in test.net.layers for key, _ in _sources_of(layer)}
     if not tested <= set(trained):
         return  # one of the test nets reads other data
-    for test in job.tests:
+    for test in job.tests_of_run:
         for layer in test.net.layers:
             for key, place in _sources_of(layer):
                 first = trained.get(key)

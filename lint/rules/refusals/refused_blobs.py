@@ -14,7 +14,7 @@ from ...net.job import NetInPhase
 from ...net.net import Net
 from ...net.phases import NetState, is_kept
 from ...proto.binder import Message
-from ...proto.spelling import is_certain, nearest_name
+from ...proto.spelling import is_certain, nearest_name, same_numbers
 from ...rule.finding import Hit
 from ...rule.registry import rule
 from ..problems import hit_of, index_of, problems_of
@@ -52,7 +52,8 @@ def unknown_bottom(subject: NetInPhase) -> Iterator[Hit]:
     names of up to four letters. The fix is safe if the names differ in one letter, in two swapped ones, or in case and
     underscores only. It is unsafe if they differ in more or in their numbers (`conv3` for `conv4`: a layer may be missing),
     or if the layer would then break another one. It is not offered for a blob that exists in the other phase, because
-    then a data layer or an `include` is missing.
+    then a data layer or an `include` is missing, nor for a label if the names differ in their numbers, or the similar blob is one
+    that class scores are computed from.
 
     In a net whose only sources are Input layers, a loss without labels becomes the Softmax or Sigmoid that it applies, with one
     bottom and one top; other losses, and Accuracy layers, are removed. This fix is unsafe.
@@ -285,7 +286,7 @@ def _spelling_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     before = subject.net.layers[: layer.index]
     made = list({blob.name for other in before for blob in other.tops})
     name = nearest_name(written, made)
-    if name is None:
+    if name is None or (index == 1 and _is_no_label(layer, written, name)):
         return None
     safe = is_certain(written, name, made)
     uses = [(layer.message, "bottom", index)]
@@ -298,6 +299,18 @@ def _spelling_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     if _is_overwritten_after(subject.net, layer, name):
         safe = False
     return rename_blob(uses, name).fix(subject.file.path, f"{_SET_BOTTOM}'{name}'", safe=safe)
+
+
+def _is_no_label(layer: Layer, written: str, name: str) -> bool:
+    """Whether a similarly named blob cannot be the label that a loss or an Accuracy lacks: it has another number, or classes are
+    computed from it.
+    """
+    if not (layer.kind is not None and (layer.kind.is_loss or layer.kind.measures)):
+        return False
+    if not same_numbers(written, name):
+        return True
+    scored = (layer.bottoms[0], *(blob for other in layer.upstream() for blob in other.bottoms))
+    return layer.traits.class_axis is not None and any(blob.name == name for blob in scored)
 
 
 def _is_in_file(subject: NetInPhase, layer: Layer) -> bool:

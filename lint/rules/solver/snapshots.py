@@ -9,6 +9,7 @@ from ...fixes.fields import set_field
 from ...net.job import Job, SolverFile
 from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...source.caffe_versions import is_before
 from ...source.written import is_absent, is_whole, place_beside
 
 
@@ -18,16 +19,17 @@ def missing_snapshot_prefix(job: Job) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags a missing `snapshot_prefix` if `snapshot` is above 0 or `snapshot_after_train` is not switched off.
+    Flags a missing `snapshot_prefix` if `snapshot` is set or `snapshot_after_train` is not switched off.
 
     ## Why is this bad?
 
-    Since February 2018, Caffe's master derives the prefix from the solver's file name. Before that, Caffe stops: at
-    the start if `snapshot` is set, otherwise at the end of the training, and the weights are lost.
+    If `snapshot` is set, Caffe 1.0-rc3 to 1.0 stop at the start: `In solver params, snapshot is specified but snapshot_prefix
+    is not`. Without `snapshot`, and before 1.0-rc3, they save the weights as `_iter_N.caffemodel` in the folder in which Caffe is
+    run, whatever the solver is called. Since February 2018, Caffe's master derives the prefix from the solver's file name.
 
     ## When it is reported
 
-    - **error** if `--caffe-version` names a release: all of them, up to 1.0, stop;
+    - **error** if `snapshot` is set and `--caffe-version` names a release that stops;
     - **advice** otherwise.
 
     Ignore it if you do not need the trained weights, or if your Caffe is from February 2018 or later.
@@ -36,8 +38,7 @@ def missing_snapshot_prefix(job: Job) -> Iterator[Hit]:
 
     Inserts the prefix that Caffe's master uses: the path of the solver without its extension, relative to the folder in which
     Caffe is run. That is the folder from which the solver's `net` is found: its own, or one above it in the repository. If
-    there is none or more than one, no fix is offered. The fix is safe, since it writes what a Caffe without this check would
-    use anyway.
+    there is none or more than one, no fix is offered. The fix is safe, since it only names the files.
 
     ## References
 
@@ -45,11 +46,16 @@ def missing_snapshot_prefix(job: Job) -> Iterator[Hit]:
     """
     solver = job.solver
     message = solver.message
-    if not is_absent(message, "snapshot_prefix") or not (message["snapshot"] > 0 or message["snapshot_after_train"]):
+    if not is_absent(message, "snapshot_prefix") or not (message["snapshot"] or message["snapshot_after_train"]):
         return
-    severity = "advice" if solver.caffe_version is None else "error"
-    when = "at the start" if message["snapshot"] > 0 else "at the end of the training, before it saves the weights"
-    reason = f"Every release of Caffe, and its master before February 2018, stops {when}."
+    version = solver.caffe_version
+    stops = message["snapshot"] and (version is None or not is_before(version, "1.0-rc3"))
+    severity = "error" if stops and version is not None else "advice"
+    if stops:
+        reason = "Caffe 1.0-rc3 to 1.0, and its master before February 2018, stop at the start."
+    else:
+        saved = f"_iter_{message['max_iter']}.caffemodel"
+        reason = f"Releases of Caffe, and its master before February 2018, save weights as {saved} in the folder of the run."
     prefix = _own_prefix(solver.file.path, job.run_folder)
     fix = None
     if prefix:

@@ -22,6 +22,7 @@ from ...net.score_maps import is_score_map
 from ...proto.named_tuple import NamedTuple
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
+from ...source.caffe_versions import is_before
 from ...stability.computed import stability_of_net
 
 PROBABILITIES, SCORES = "probabilities", "scores"
@@ -199,7 +200,7 @@ def _below_zero(net: NetInPhase, layer: Layer) -> str:
 def _wanted(net: NetInPhase, layer: Layer) -> _Wanted:
     version, dialect = net.caffe_version, net.net.dialect
     if version is not None:
-        return _Wanted(SCORES if _is_new(version) else PROBABILITIES, f"Caffe {version}")
+        return _Wanted(PROBABILITIES if is_before(version, "1.0") else SCORES, f"Caffe {version}")
     # An older Caffe stops at an axis and at a second top, but accepts a loss_param without reading it.
     if "axis" in layer.message["infogain_loss_param"]:
         return _Wanted(SCORES, "it has an axis, as since 1.0")
@@ -212,13 +213,6 @@ def _wanted(net: NetInPhase, layer: Layer) -> _Wanted:
     if "loss_param" in layer.message:
         return _Wanted(SCORES, "it has a loss_param, as since 1.0")
     return _Wanted("", "")
-
-
-def _is_new(version: str) -> bool:
-    """Whether a version of Caffe has the new form: 1.0 and later, but no release candidate of 1.0."""
-    number, _, candidate = version.partition("rc")
-    parts = [int(part) for part in number.strip("-.").split(".") if part]
-    return bool(parts) and parts >= [1] and not (candidate and parts[:2] in ([1], [1, 0]))
 
 
 def _given(blob: Blob) -> tuple[str, Layer | None]:

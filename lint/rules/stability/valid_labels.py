@@ -10,6 +10,7 @@ from ...moments.graph import Layer
 from ...net.job import NetInPhase
 from ...rule.finding import Hit
 from ...rule.registry import rule
+from ...source.caffe_versions import is_before
 
 FEW = 16  # labels of a batch that may all be ignored: with half of the labels ignored, once in 65,536 batches
 # Forks of versions of Caffe from before November 2015.
@@ -84,8 +85,4 @@ def _unguarded(net: NetInPhase) -> str:
     version = net.caffe_version
     if version is None:
         return f"as in {net.net.dialect}" if net.net.dialect in _UNGUARDED else ""
-    number, _, candidate = version.partition("rc")
-    parts = [int(part) for part in number.strip("-.").split(".") if part]
-    older = parts < [1] if parts else False
-    candidate_before = candidate.isdigit() and int(candidate) < 3 and (not parts or parts[:2] in ([1], [1, 0]))
-    return f"Caffe {version}" if older or candidate_before else ""
+    return f"Caffe {version}" if is_before(version, "1.0-rc3") else ""

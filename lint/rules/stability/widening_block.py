@@ -33,7 +33,7 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags, in nets for training, blocks without BatchNorm, MVN or similar before the next layer with weights:
+    Flags, in nets for training with a loss, blocks without BatchNorm, MVN or similar before the next layer with weights:
 
     - upsampling (Deconvolution, Upsample, Interp and similar) to at least twice the elements, such as from 256 x 10 x 10 to
       256 x 20 x 20, followed by Concat or a convolution
@@ -75,7 +75,7 @@ def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     batch_norm_layer.cpp, scale_layer.cpp, eltwise_layer.cpp. Ioffe and Szegedy: Batch Normalization, 2015.
     Figures: `python benchmarks/thresholds.py widening`.
     """
-    if net.phase != "TRAIN":
+    if net.phase != "TRAIN" or not net.net.losses:
         return
     blocks = list(widening_blocks(net.net, times))
     names = names_in(net.net.message) if blocks and _has_batch_norm(net) else None
