@@ -8,13 +8,20 @@ from ...fixes.edit import Fix
 from ...fixes.fields import set_field
 from ...fixes.layer_edits import remove_bias
 from ...moments.graph import Layer
-from ...moments.shapes import describe, shapes_differ
+from ...moments.shapes import shapes_differ
 from ...net.job import Job, NetInPhase
 from ...net.names import meant_name, named
-from ...net.net import Net
+from ...net.shared_weights import (
+    are_comparable,
+    by_name,
+    difference,
+    differences_in,
+    has_own_deploy,
+    is_open,
+    known_weighted,
+)
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-from ...source.wording import counted
 
 # A test net that lacks more layers of the training net is taken for another net, not for one with misspelled names.
 _MISSED = 50
@@ -57,12 +64,12 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
         return
     for test in job.tests:
         severity = "warning" if train.file.is_for_unknown_caffe or test.file.is_for_unknown_caffe else ""
-        targets = _by_name(test.net)
+        targets = by_name(test.net)
         for source in train.net.layers:
             target = targets.get(source.name)
-            if target is None or not source.name or not _are_comparable(target, source):
+            if target is None or not source.name or not are_comparable(target, source):
                 continue
-            message = _difference(target, source)
+            message = difference(target, source)
             if not message:
                 continue
             related: tuple[Related, ...] = (
@@ -109,14 +116,14 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
     train = job.train
     if train is None or train.file.is_for_unknown_caffe:
         return
-    trained = _by_name(train.net)
+    trained = by_name(train.net)
     for test in job.tests:
         if not job.has_one_run_folder(train, test):
             continue
-        here = _by_name(test.net)
+        here = by_name(test.net)
         missed = [layer for name, layer in trained.items() if name not in here and layer.params]
         for layer in test.net.layers:
-            if layer.name in trained or _is_open(layer) or not _needs_training(layer, trained):
+            if layer.name in trained or is_open(layer) or not _needs_training(layer, trained):
                 continue
             yield _untrained(test, layer, missed, train)
 
@@ -164,20 +171,19 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
         return
     if train.file.is_for_unknown_caffe or deploy.file.is_for_unknown_caffe:
         return
-    trained, here = _by_name(train.net), _by_name(deploy.net)
-    weighted = [layer for layer in deploy.net.layers if layer.params and not _is_open(layer)]
-    shared = [layer for layer in weighted if layer.name in trained and _are_comparable(layer, trained[layer.name])]
-    differences = {layer.name: _difference(layer, trained[layer.name]) for layer in shared}
+    trained, here = by_name(train.net), by_name(deploy.net)
+    weighted = known_weighted(deploy.net)
+    differences = differences_in(deploy, train)
     if job.deploy_is_named and weighted and not any(layer.name in trained for layer in deploy.net.layers if layer.params):
         message = f"no layer of this net gets weights from the training net ({train.file.path})"
         reason = "Caffe matches weights by layer name, and no layer with parameters has the name of a trained one."
         yield Hit(deploy.file, weighted[0].place(), message, reason, "error")
         return
-    if not job.deploy_is_named and 2 * list(differences.values()).count("") < len(weighted):
+    if not has_own_deploy(job):
         return
     missed = [layer for name, layer in trained.items() if name not in here and layer.params]
     # Next to a net with layers of its author's own, there are often several deploy nets: only a named one is sure to be its.
-    is_its_own = job.deploy_is_named or not any(map(_is_open, (*train.net.layers, *deploy.net.layers)))
+    is_its_own = job.deploy_is_named or not any(map(is_open, (*train.net.layers, *deploy.net.layers)))
     for layer in weighted:
         message = differences.get(layer.name, "")
         if is_its_own and layer.name not in trained and _needs_training(layer, trained):
@@ -210,25 +216,6 @@ def _has_bias_only_here(layer: Layer, trained: Layer) -> bool:
     return len(trained.params) == 1 and not shapes_differ(layer.params[0].shape, trained.params[0].shape)
 
 
-def _by_name(net: Net) -> dict[str, Layer]:
-    """Return the layers by their names; if several share one, the first, which is the one that Caffe finds."""
-    layers: dict[str, Layer] = {}
-    for layer in net.layers:
-        layers.setdefault(layer.name, layer)
-    return layers
-
-
-def _difference(here: Layer, there: Layer) -> str:
-    """Return a message on how the parameters of a layer differ from the training net's; empty if they do not."""
-    if len(here.params) != len(there.params):
-        return f"{named(here)} has {counted(len(here.params), 'parameter')}, but {len(there.params)} in the training net"
-    for own, other in zip(here.params, there.params, strict=True):
-        if shapes_differ(own.shape, other.shape):
-            shapes = f"is {describe(own.shape)}, but {describe(other.shape)} in the training net"
-            return f"{own.role} of {named(here)} {shapes}"
-    return ""
-
-
 def _is_for_other_data(here: Layer, there: Layer) -> bool:
     """Return whether layers differ as they do for other data: in the number of classes or the size of the images."""
     if not any(other.params for other in here.downstream()):
@@ -255,19 +242,6 @@ def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer], train: NetInP
     place = layer.message.span("name") if "name" in layer.message else layer.place()
     reason = "Caffe matches weights by layer name, so this layer keeps its initial weights."
     return Hit(net.file, place, message, reason, fix=fix)
-
-
-def _is_open(layer: Layer) -> bool:
-    """Return whether a layer may have parameters that we do not know."""
-    return layer.kind is None or layer.kind.has_open_params(layer)
-
-
-def _are_comparable(here: Layer, there: Layer) -> bool:
-    """Return whether the parameters of two layers are known, and not of one type as two different Caffes have it."""
-    kind = here.kind
-    if kind is None or _is_open(here) or _is_open(there):
-        return False
-    return here.context.dialect == there.context.dialect or (kind is there.kind and not kind.dialects)
 
 
 def _needs_training(layer: Layer, trained: dict[str, Layer]) -> bool:
