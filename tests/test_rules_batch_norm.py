@@ -232,6 +232,47 @@ def test_a_net_alone_is_not_changed_if_its_solver_has_others(tmp_path: Path, mon
     assert finding.fix is not None
 
 
+MISSING = [("test.prototxt", "N401"), ("deploy.prototxt", "N407")]
+
+
+@pytest.mark.parametrize(("name", "code"), MISSING)
+def test_a_trained_scale_that_another_net_lacks(name: str, code: str) -> None:
+    texts = split_job()
+    texts[name] = texts[name].replace(SCALE, "")
+    (finding,) = check_files(texts, select=("N4", "E2"))
+    assert (finding.code, finding.severity, finding.place.path) == (code, "warning", name)
+    assert "'bn'" in finding.message
+    assert "'scale_bn'" in finding.message
+    assert [place.path for place in finding.related] == ["train.prototxt"]
+
+
+@pytest.mark.parametrize(("name", "code"), MISSING)
+@pytest.mark.parametrize(
+    "layers",
+    [
+        CONV.replace('top: "conv"', 'top: "bn"') + RELU,  # both are folded into the convolution
+        NO_BIAS + NORM + SCALE.replace('"scale_bn"', '"renamed"') + RELU,  # which is an untrained layer
+        NO_BIAS + NORM.replace('"bn"\n}', '"bn"\n  batch_norm_param { scale_bias: true }\n}') + RELU,
+        NO_BIAS + NORM,  # the InnerProduct may have it
+        NO_BIAS + NORM.replace('"BatchNorm"', '"SomebodysOwn"') + RELU,
+    ],
+)
+def test_nets_that_have_the_scale_in_another_place(name: str, code: str, layers: str) -> None:
+    texts = split_job()
+    texts[name] = texts[name].replace(NO_BIAS + NORM + SCALE + RELU, layers)
+    assert not [each for each in check_files(texts, select=(code,)) if "no Scale follows" in each.message]
+
+
+@pytest.mark.parametrize(
+    "scale", [SCALE.replace("\n}", "\n  param { lr_mult: 0 } param { lr_mult: 0 }\n}"), SCALE.replace('bottom: "bn"', 'bottom: "conv"')]
+)
+def test_a_scale_that_is_not_trained_or_follows_no_batch_norm_may_be_missing(scale: str) -> None:
+    texts = split_job()
+    texts["train.prototxt"] = texts["train.prototxt"].replace(SCALE, scale)
+    texts["test.prototxt"] = texts["test.prototxt"].replace(SCALE, "")
+    assert places(check_files(texts, select=("N401",))) == []
+
+
 # -- the bias before -----------------------------------------------------------------------------------------
 
 

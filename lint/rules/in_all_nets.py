@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from ..fixes.edit import Fix, Stage
 from ..fixes.fields import Patch
+from ..fixes.layer_edits import names_in
 from ..moments.graph import Layer
 from ..net.job import NetInPhase
 from ..net.shared_weights import by_name, sharing_weights
@@ -66,6 +67,11 @@ def in_all_nets(subject: NetInPhase, layers: Iterable[Layer], title: str, patch_
         Part(net, layer, patch.fix(path, together, safe=False).part_of(repair, len(patches), Stage.STRUCTURE))
         for path, (net, layer, patch) in patches.items()
     ))
+
+
+def shared_names(subject: NetInPhase) -> set[str]:
+    """Return the names of layers and blobs in a net and in those that share its weights."""
+    return {name for net in (subject, *sharing_weights(subject)) for name in names_in(net.net.message)}
 
 
 def _counterparts(net: NetInPhase, layers: Iterable[Layer]) -> list[tuple[Layer, Layer]]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...fixes.fields import Patch, set_field
-from ...fixes.layer_edits import Fields, add_message, free_name, insert_layers, names_in, remove_bias, state_rules
+from ...fixes.layer_edits import Fields, add_message, free_name, insert_layers, remove_bias, state_rules
 from ...layers.normalisation import uses_stored_statistics
 from ...moments.graph import Layer
 from ...moments.shapes import count
 from ...net.job import Job, NetInPhase
 from ...net.names import also_in, named
-from ...net.shared_weights import sharing_weights
 from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...source.wording import counted
-from ..in_all_nets import PatchOf, in_all_nets
+from ..in_all_nets import PatchOf, in_all_nets, shared_names
 
 # Fields of forks whose BatchNorm has its own scale and shift. Intel's has them unless they are switched off.
 _OWN_SCALE = frozenset(
@@ -291,7 +290,7 @@ def _unbiased(layer: Layer) -> str:
 
 def _with_scales(subject: NetInPhase, layers: list[Layer]) -> PatchOf:
     """Return what inserts an in-place Scale of one name after the layers of one name, and after their variants for other phases."""
-    names = {name for net in (subject, *sharing_weights(subject)) for name in names_in(net.net.message)}
+    names = shared_names(subject)
     scales: dict[int, str] = {}
     for layer in layers:
         scales[layer.index] = free_name(names, f"scale_{layer.tops[0].name}")

@@ -10,7 +10,7 @@ from ...fixes.layer_edits import remove_bias
 from ...moments.graph import Layer
 from ...moments.shapes import shapes_differ
 from ...net.job import Job, NetInPhase
-from ...net.names import meant_name, named
+from ...net.names import also_in, meant_name, named
 from ...net.shared_weights import (
     are_comparable,
     by_name,
@@ -84,7 +84,7 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
 
 @rule("N401", "untrained-test-layer", subject="job", severity="warning", fixes="unsafe")
 def untrained_test_layer(job: Job) -> Iterator[Hit]:
-    """Flags test-net layers that get no weights from the training net.
+    """Flags test-net layers that get no weights from the training net, and trained Scale layers that the test net lacks.
 
     ## What it does
 
@@ -92,10 +92,13 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
     in one of two files. Layers that share all their parameters with layers of the training net (`param { name: … }`)
     are left out, and so are fixed layers: those with `lr_mult: 0` and a filler.
 
+    Also flags a BatchNorm that both nets have, if the training net trains a Scale right after it and the test net has none.
+
     ## Why is this bad?
 
     Caffe matches weights by the names of layers. A layer without a counterpart keeps the initial weights of its
-    filler, and Caffe prints no message: the net tests as if this layer had learned nothing.
+    filler, and Caffe prints no message: the net tests as if this layer had learned nothing. The weights of a Scale that the
+    test net lacks are left out without a message as well: the test is one of another net than is trained.
 
     ## When it is reported
 
@@ -126,6 +129,7 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
             if layer.name in trained or is_open(layer) or not _needs_training(layer, trained):
                 continue
             yield _untrained(test, layer, missed, train)
+        yield from _without_scales(test, train, "tests")
 
 
 @rule("N407", "deploy-net-mismatch", subject="job", severity="warning", fixes="unsafe")
@@ -137,12 +141,14 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
     The deploy net is the one in the training net's folder that has the same name with `deploy` for `train_val` or the
     like, or is called `deploy.prototxt`; or it is the one that `--deploy` names. Flags its layers with parameters
     whose shapes differ from those of the training net's layer of the same name, or whose name does not occur in the
-    training net.
+    training net. Also flags a BatchNorm that both nets have, if the training net trains a Scale right after it and the deploy
+    net has none.
 
     ## Why is this bad?
 
     Caffe matches trained weights by the names of layers. If the shapes differ, it stops: `Cannot copy param 0 weights
-    from layer 'fc8'; shape mismatch.` A layer without weights keeps its initial ones, and Caffe prints no message.
+    from layer 'fc8'; shape mismatch.` A layer without weights keeps its initial ones, and weights without a layer are left
+    out; Caffe prints no message.
 
     ## When it is reported
 
@@ -190,6 +196,7 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
             yield _untrained(deploy, layer, missed, train)
         elif message:
             yield _misfit(job, deploy, layer, trained[layer.name], message)
+    yield from _without_scales(deploy, train, "computes")
 
 
 def _misfit(job: Job, deploy: NetInPhase, layer: Layer, trained: Layer, message: str) -> Hit:
@@ -242,6 +249,40 @@ def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer], train: NetInP
     place = layer.message.span("name") if "name" in layer.message else layer.place()
     reason = "Caffe matches weights by layer name, so this layer keeps its initial weights."
     return Hit(net.file, place, message, reason, fix=fix)
+
+
+def _without_scales(net: NetInPhase, train: NetInPhase, does: str) -> Iterator[Hit]:
+    """Yield the finding for the BatchNorm layers of a net that lack the Scale which the training net trains after them.
+
+    A net without the BatchNorm has both folded into other layers; a Scale may be as well, if a layer with weights follows.
+    """
+    here = by_name(net.net)
+    found = []
+    for scale in train.net.layers:
+        norm = scale.bottoms[0].producer if len(scale.bottoms) == 1 else None
+        is_trained = scale.traits.settings == "scale_param" and any(param.lr_mult for param in scale.params)
+        if norm is None or not is_trained or not norm.traits.stores_statistics or scale.name in here:
+            continue
+        own = here.get(norm.name)
+        if own is None or not _normalise_alike(own, norm):
+            continue
+        readers = [reader for top in own.tops for reader in top.consumers]
+        if readers and not any(reader.kind is None or reader.kind.is_affine or reader.kind.opaque for reader in readers):
+            found.append((own, scale))
+    if found:
+        own, scale = found[0]
+        message = f"no Scale follows {named(own)}, but '{scale.name}' does in the training net"
+        reason = f"The net {does} without the scale and shift that are learned.{also_in([each for each, _ in found])}"
+        related = (Related(train.file, scale.place(), "the layer in the training net"),)
+        yield Hit(net.file, own.place(), message, reason, related=related)
+
+
+def _normalise_alike(own: Layer, norm: Layer) -> bool:
+    """Return whether two layers are a BatchNorm of one Caffe, and the first has no settings, as a scale, that the other lacks."""
+    if own.type != norm.type or own.context.dialect != norm.context.dialect:
+        return False
+    settings, others = (set(layer.message["batch_norm_param"].entries) for layer in (own, norm))
+    return settings <= others | {"use_global_stats", "eps", "moving_average_fraction"}
 
 
 def _needs_training(layer: Layer, trained: dict[str, Layer]) -> bool:
