@@ -104,6 +104,15 @@ def test_several_are_one_finding_and_one_fix() -> None:
     assert found(fixed) == []
 
 
+def test_only_layers_that_want_a_scale_are_counted_and_their_readers_named() -> None:
+    """The first BatchNorm, which has no Scale either, is read by a layer with weights."""
+    second = CONV.replace('"conv"', '"more"').replace('"data"', '"bn"') + NORM.replace('"bn"', '"bn2"').replace('"conv"', '"more"')
+    text = DATA + CONV + NORM + second + RELU.replace('"bn"', '"bn2"') + SCORE.replace('"bn"', '"bn2"')
+    (finding,) = check(text, select=("N501",))
+    assert finding.message == "BatchNorm layer 'bn2' is not followed by a Scale layer"
+    assert finding.reason.endswith("1 of 2 BatchNorm layers is read by ReLU layers without a Scale in between.")
+
+
 @pytest.mark.parametrize(
     "reader",
     [

@@ -73,10 +73,12 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     if not bare:
         return
     total = sum(layer.traits.stores_statistics for layer in net.layers)
-    readers = bare[0].tops[0].consumers
+    readers = [reader for layer in bare for reader in layer.tops[0].consumers if _wants_scale(reader)]
     reason = "Caffe's BatchNorm only normalises; the learned scale and shift are missing."
     if total > 1:
-        reason += f" No Scale follows {len(bare)} of {total} BatchNorm layers."
+        verb = "is" if len(bare) == 1 else "are"
+        types = " or ".join(sorted({reader.type for reader in readers}))
+        reason += f" {len(bare)} of {total} BatchNorm layers {verb} read by {types} layers without a Scale in between."
     related = (Related(subject.file, readers[0].place(), f"{named(readers[0])} reads '{bare[0].tops[0].name}'"),)
     parts = in_all_nets(subject, bare, f"insert a Scale layer after {_where(bare)}", _with_scales(subject, bare))
     yield Hit(subject.file, bare[0].place(), _unscaled(bare[0]), reason + parts.obstacle, related=related, fix=parts.own)
