@@ -218,6 +218,22 @@ def test_batch_statistics_in_a_deploy_net() -> None:
     ).replace("{  }", "{ }")
 
 
+def test_batch_statistics_are_advice_where_the_file_or_its_solver_trains() -> None:
+    normalised = DATA + NORM.replace("true", "false") + NET.replace('"data"', '"bn"')
+    (finding,) = check(normalised.replace('top: "loss"\n', 'top: "loss"\n  include { phase: TRAIN }\n'), select=("N404",))
+    assert finding.severity == "advice"
+    files = {"solver.prototxt": SOLVER, "train.prototxt": TRAIN, "test.prototxt": normalised.replace("SoftmaxWithLoss", "Accuracy")}
+    (finding,) = check_files(files, select=("N404",))
+    assert finding.severity == "advice"
+
+
+@pytest.mark.parametrize(("images", "effect"), [(1, "by its own statistics"), (2, "on the other images of the batch")])
+def test_an_image_alone_in_its_batch_depends_on_no_other(images: int, effect: str) -> None:
+    deploy = f'input: "data"\ninput_shape {{ dim: {images} dim: 3 dim: 8 dim: 8 }}\n' + NORM.replace("true", "false")
+    (finding,) = check(deploy, select=("N404",))
+    assert effect in finding.reason
+
+
 def test_a_stage_that_is_misspelled() -> None:
     net = TRAIN + 'layer { name: "x" type: "ReLU" bottom: "ip1" top: "x" include { stage: "pretrain" } }\n'
     solver = 'net: "net.prototxt"\ntrain_state { stage: "pre_train" }\n'

@@ -109,7 +109,7 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
     rules = _rules(net)
     if not rules:
-        phase = phases[0] if len(phases) == 1 else TRAIN if _learns(net) else TEST
+        phase = phases[0] if len(phases) == 1 else TRAIN if learns(net) else TEST
         return (file_state(net, phase),)
     named = {stage for rule in rules for name in ("stage", "not_stage") for stage in rule[name]}
     choices: list[tuple[str, ...]] = [(), *((stage,) for stage in sorted(named)[:MOST_STAGES])]
@@ -126,7 +126,7 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     if any(not stages for _, stages in best):
         best = [(phase, stages) for phase, stages in best if not stages]
     if len({phase for phase, _ in best}) == 2 and not any("phase" in rule.entries for rule in rules):
-        meant = TRAIN if _learns(net) else TEST
+        meant = TRAIN if learns(net) else TEST
         best = [(phase, stages) for phase, stages in best if phase == meant]
     return tuple(file_state(net, phase, stages=stages) for phase, stages in best)
 
@@ -146,7 +146,7 @@ def _rules(net: Message) -> list[Message]:
     ]
 
 
-def _learns(net: Message) -> bool:
+def learns(net: Message) -> bool:
     """Whether a layer is a loss, by its type, the class that it names, or a loss_weight."""
     for layer, _, _ in net.entries.get("layer", ()):
         type_name = layer["python_param"]["layer"] if traits_of(layer["type"]).opaque else layer["type"]
