@@ -82,6 +82,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "N404": ("layer.batch_norm_param.use_global_stats", "layer.batch_norm_param"),
     "N405": ("layer.batch_norm_param.use_global_stats", "layer.batch_norm_param"),
     "N406": ("train_state.stage", "test_state.stage"),
+    "N409": ("state.phase",),
     "N501": ("layer", "layer.scale_param", "layer.scale_param.bias_term"),
     "N502": ("layer.param", "layer.*_param.bias_term", "layer.*_param.bias_filler"),
     "N504": (

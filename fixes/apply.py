@@ -14,17 +14,23 @@ def next_round(fixes: Iterable[Fix]) -> dict[str, list[Fix]]:
     """Return the fixes of files that are checked together which are applied next, by path.
 
     These are the fixes of the earliest stage that is offered, and of each file those that `select` returns. What is computed
-    is computed anew after each change, so a file gets one of these at a time, or the parts of one repair.
+    is computed anew after each change, so a file gets one of these at a time, or the parts of one repair. A repair of which
+    not all parts can be chosen waits.
     """
     fixes = list(fixes)
     partial = partial_repairs(fixes)
     offered = [fix for fix in fixes if fix.repair not in partial]
     stage = min((fix.stage for fix in offered), default=Stage.SYNTAX)
-    by_path: dict[str, list[Fix]] = {}
-    for fix in offered:
-        if fix.stage == stage:
+    of_stage = [fix for fix in offered if fix.stage == stage]
+    while True:
+        by_path: dict[str, list[Fix]] = {}
+        for fix in of_stage:
             by_path.setdefault(fix.path, []).append(fix)
-    return {path: select(_of_one_repair(of_file) if stage.is_computed else of_file) for path, of_file in by_path.items()}
+        chosen = {path: select(_of_one_repair(of_file) if stage.is_computed else of_file) for path, of_file in by_path.items()}
+        torn = partial_repairs([fix for of_file in chosen.values() for fix in of_file])
+        if not torn:
+            return chosen
+        of_stage = [fix for fix in of_stage if fix.repair != max(torn)]  # one at a time: of two that exclude each other, one stays
 
 
 def _of_one_repair(fixes: list[Fix]) -> list[Fix]:

@@ -56,7 +56,7 @@ class Stage(IntEnum):
     SYNTAX = 0  # text that cannot be read, or only its layout
     NAMES = 1  # unknown fields and values
     STRUCTURE = 2  # everything else
-    LOSS_WEIGHTS = 3  # or all parts of a repair
+    LOSS_WEIGHTS = 3  # or all parts of a computed repair
     RATE = 4  # base_lr, also together with a clip threshold
     CLIPPING = 5
 
@@ -85,7 +85,7 @@ class Fix(NamedTuple):
 
     `safe` fixes are applied by `--fix`. The others, which change the architecture or are a guess, are applied only with
     `--unsafe-fixes`. `changes` lists every field whose value differs afterwards; no other field may change.
-    A repair that was tried as a whole may consist of several fixes, of several files: `repair` says which it is, and `parts` of how
+    A repair that is one as a whole may consist of several fixes, of several files: `repair` says which it is, and `parts` of how
     many. They are applied together, or none of them.
     """
 
@@ -103,9 +103,9 @@ class Fix(NamedTuple):
         """The first byte that it changes."""
         return min(edit.start for edit in self.edits)
 
-    def part_of(self, repair: str, parts: int) -> Fix:
-        """The same as one of several fixes of a repair."""
-        return self if parts < 2 else self._replace(repair=repair, parts=parts, stage=Stage.LOSS_WEIGHTS)
+    def part_of(self, repair: str, parts: int, stage: Stage = Stage.LOSS_WEIGHTS) -> Fix:
+        """The same as one of several fixes of a repair, which are all of one stage."""
+        return self if parts < 2 else self._replace(repair=repair, parts=parts, stage=stage)
 
 
 def partial_repairs(fixes: Collection[Fix]) -> set[str]:

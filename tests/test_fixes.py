@@ -219,6 +219,16 @@ def test_the_parts_of_a_repair_are_applied_in_one_round_or_not_at_all() -> None:
     assert next_round([rate, weight, weight]) == {}
 
 
+def test_a_repair_waits_if_one_of_its_parts_cannot_be_applied_in_the_round() -> None:
+    one = [Fix(path, "one", (Edit(5, 8, b"x"),), ()).part_of("one", 2, Stage.STRUCTURE) for path in ("train", "test")]
+    rename = Fix("test", "rename", (Edit(4, 6, b"x"),), ())
+    assert next_round([*one, rename]) == {"test": [rename]}
+    first, second = Edit(1, 4, b"x"), Edit(2, 5, b"x")
+    a = [Fix("train", "a", (first,), ()).part_of("a", 2, Stage.STRUCTURE), Fix("test", "a", (second,), ()).part_of("a", 2, Stage.STRUCTURE)]
+    b = [Fix("train", "b", (second,), ()).part_of("b", 2, Stage.STRUCTURE), Fix("test", "b", (first,), ()).part_of("b", 2, Stage.STRUCTURE)]
+    assert next_round([*a, *b]) == {"train": [a[0]], "test": [a[1]]}
+
+
 def test_a_repair_of_one_fix_is_a_fix_like_others() -> None:
     fix = Fix("solver", "rate", (Edit(0, 1, b"x"),), (), stage=Stage.RATE)
     assert fix.part_of("solver", 1) == fix

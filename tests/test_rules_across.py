@@ -267,6 +267,65 @@ def test_batch_statistics_in_a_deploy_net() -> None:
     ).replace("{  }", "{ }")
 
 
+def test_batch_statistics_are_advice_where_the_file_or_its_solver_trains() -> None:
+    normalised = DATA + NORM.replace("true", "false") + NET.replace('"data"', '"bn"')
+    (finding,) = check(normalised.replace('top: "loss"\n', 'top: "loss"\n  include { phase: TRAIN }\n'), select=("N404",))
+    assert finding.severity == "advice"
+    files = {"solver.prototxt": SOLVER, "train.prototxt": TRAIN, "test.prototxt": normalised.replace("SoftmaxWithLoss", "Accuracy")}
+    (finding,) = check_files(files, select=("N404",))
+    assert finding.severity == "advice"
+
+
+@pytest.mark.parametrize(("images", "effect"), [(1, "by its own statistics"), (2, "on the other images of the batch")])
+def test_an_image_alone_in_its_batch_depends_on_no_other(images: int, effect: str) -> None:
+    deploy = f'input: "data"\ninput_shape {{ dim: {images} dim: 3 dim: 8 dim: 8 }}\n' + NORM.replace("true", "false")
+    (finding,) = check(deploy, select=("N404",))
+    assert effect in finding.reason
+
+
+ONE_NET = 'net: "net.prototxt"\ntest_iter: 10\ntest_interval: 100\n'
+BOTH = DATA.replace('  top: "label"\n', '  top: "label"\n  include { phase: TRAIN }\n')
+BOTH += BOTH.replace("train_lmdb", "test_lmdb").replace("TRAIN", "TEST") + NET
+
+
+@pytest.mark.parametrize(("phase", "what"), [("TRAIN", "test net in phase TRAIN"), ("TEST", "training net in phase TEST")])
+def test_a_state_in_the_net_that_overrides_the_phase_of_the_solver(phase: str, what: str) -> None:
+    files = {"solver.prototxt": ONE_NET, "net.prototxt": f"state {{ phase: {phase} }}\n{BOTH}"}
+    (finding,) = check_files(files, select=("N409",))
+    assert (finding.place.path, finding.place.line, finding.severity) == ("net.prototxt", 1, "warning")
+    assert what in finding.message
+    fixed = fix_files(files, unsafe=True, select=("N409",))
+    assert check_files(fixed, select=("N4",)) == []
+    assert "phase: TRAIN }\n  transform" in fixed["net.prototxt"]
+
+
+def test_the_training_data_in_such_a_test_net_are_its_consequence() -> None:
+    files = {"solver.prototxt": ONE_NET, "net.prototxt": "state { phase: TRAIN }\n" + BOTH}
+    cause, effect = check_files(files, select=("N403", "N409"))
+    assert (cause.code, effect.code, effect.caused_by) == ("N409", "N403", cause.as_cause)
+
+
+@pytest.mark.parametrize(
+    ("solver", "state"),
+    [
+        (ONE_NET, 'state { stage: "small" level: 1 }'),
+        (ONE_NET + "test_state { phase: TEST }\n", "state { phase: TRAIN }"),
+        ('net: "net.prototxt"\n', "state { phase: TRAIN }"),  # without a test net
+        (ONE_NET + "test_state { phase: TRAIN }\n", ""),  # asked for by the solver itself
+    ],
+)
+def test_states_that_override_no_phase(solver: str, state: str) -> None:
+    assert check_files({"solver.prototxt": solver, "net.prototxt": f"{state}\n{BOTH}"}, select=("N409",)) == []
+
+
+def test_a_state_in_a_file_without_a_solver_and_in_nets_for_one_phase() -> None:
+    assert check("state { phase: TRAIN }\n" + BOTH, select=("N409",)) == []
+    files = {"solver.prototxt": SOLVER, "train.prototxt": "state { phase: TRAIN }\n" + TRAIN, "test.prototxt": "state { phase: TEST }\n" + TEST}
+    assert check_files(files, select=("N409",)) == []
+    files["test.prototxt"] = "state { phase: TRAIN }\n" + TEST
+    assert [finding.place.path for finding in check_files(files, select=("N409",))] == ["test.prototxt"]
+
+
 def test_a_stage_that_is_misspelled() -> None:
     net = TRAIN + 'layer { name: "x" type: "ReLU" bottom: "ip1" top: "x" include { stage: "pretrain" } }\n'
     solver = 'net: "net.prototxt"\ntrain_state { stage: "pre_train" }\n'

@@ -177,6 +177,28 @@ def test_two_linear_layers_in_a_row(between: str) -> None:
     assert codes(fixed, "N704") == []
 
 
+def test_a_relu_is_inserted_in_all_nets_of_a_job_or_in_none() -> None:
+    net = DATA + inner("one", "data", outputs=64) + inner("ip", "one") + LOSS
+    texts = {
+        "solver.prototxt": 'train_net: "train.prototxt"\ntest_net: "test.prototxt"\ntest_iter: 1\ntest_interval: 10\n',
+        "train.prototxt": net,
+        "test.prototxt": net.replace('"SoftmaxWithLoss"', '"Accuracy"'),
+        "deploy.prototxt": net.replace(LOSS, ""),
+    }
+    fixed = fix_files(texts, unsafe=True, select=("N704",))
+    assert all('name: "one_relu"' in fixed[name] for name in texts if name != "solver.prototxt")
+    texts["test.prototxt"] = texts["test.prototxt"].replace(inner("ip", "one"), relu("one") + inner("ip", "one"))
+    assert fix_files(texts, unsafe=True, select=("N704",)) == texts
+    assert "'one' in test.prototxt cannot be changed" in check_files(texts, select=("N704",))[0].reason
+
+
+def test_a_layer_for_each_phase_gets_a_relu_for_each_phase() -> None:
+    first = inner("one", "data", "include { phase: TRAIN }", 64)
+    text = DATA + first + first.replace("TRAIN", "TEST") + inner("ip", "one") + LOSS
+    fixed = fix(text, unsafe=True, select=("N704",))
+    assert fixed.count('name: "one_relu"') == fixed.count("phase: TRAIN") == fixed.count("phase: TEST") == 2
+
+
 @pytest.mark.parametrize(
     "layers",
     [

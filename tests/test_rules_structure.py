@@ -243,12 +243,49 @@ def test_layers_of_different_phases_may_produce_the_same_blob() -> None:
 # -- in place ------------------------------------------------------------------------------------------------
 
 
+SILENCE = 'layer { name: "quiet" type: "Silence" bottom: "pool" }\n'
+
+
 def test_in_place_on_a_blob_that_another_layer_reads_gets_a_top_of_its_own() -> None:
-    text = DATA + CONV + POOL + relu("conv1", "conv1") + LOSS
-    assert found(text) == [("E203", 23)]
-    expected = DATA + CONV + POOL + relu("conv1", "relu1") + LOSS.replace('"conv1"', '"relu1"')
+    text = DATA + CONV + POOL + SILENCE + relu("conv1", "conv1") + LOSS
+    assert found(text) == [("E203", 24)]
+    expected = DATA + CONV + POOL + SILENCE + relu("conv1", "relu1") + LOSS.replace('"conv1"', '"relu1"')
     assert fix(text, select=("E2",)) == expected
     assert found(expected) == []
+
+
+SUM = 'layer { name: "sum" type: "Eltwise" bottom: "conv1" bottom: "conv1" top: "sum" }\n'
+CONV2 = 'layer { name: "conv2" type: "Convolution" bottom: "%s" top: "conv2" convolution_param { num_output: 4 kernel_size: 1 } }\n'
+
+
+@pytest.mark.parametrize("between", ["", 'layer { name: "tanh" type: "TanH" bottom: "sum" top: "end" }\n'])
+def test_a_residual_connection_is_not_dropped(between: str) -> None:
+    """Nothing reads the sum: the ReLU most likely should, and what nothing reads is not silenced either."""
+    text = DATA + CONV + SUM + between + relu("conv1", "conv1") + LOSS
+    (finding,) = check(text, select=("E2", "N303"))
+    assert finding.code == "E203"
+    assert f"nothing would read '{'end' if between else 'sum'}'. Should 'relu1' work on" in finding.reason
+    assert fix(text, unsafe=True, select=("E203", "N303")) == text
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        SILENCE.replace('"pool"', '"sum"'),
+        'layer { name: "measure" type: "SomebodysOwn" bottom: "sum" top: "m" }\n',
+        CONV2 % "sum" + 'layer { name: "side" type: "Reduction" bottom: "conv2" top: "side" loss_weight: 0.1 }\n',
+    ],
+)
+def test_what_an_earlier_layer_makes_of_the_blob_may_be_of_use(use: str) -> None:
+    text = DATA + CONV + SUM + use + relu("conv1", "conv1") + LOSS
+    assert 'top: "relu1"' in fix(text, select=("E203",))
+
+
+def test_a_branch_that_joins_what_comes_after_the_layer_is_of_use() -> None:
+    join = 'layer { name: "join" type: "Eltwise" bottom: "conv1" bottom: "sum" top: "join" }\n'
+    text = DATA + CONV + SUM + relu("conv1", "conv1") + join
+    assert 'top: "relu1"' in fix(text, select=("E203",))
+    assert 'top: "relu1"' in fix(text + LOSS.replace('"conv1"', '"join"'), select=("E203",))
 
 
 def test_layers_that_read_after_the_in_place_layer_are_fine() -> None:
@@ -257,9 +294,9 @@ def test_layers_that_read_after_the_in_place_layer_are_fine() -> None:
 
 def test_a_chain_of_in_place_layers_moves_with_the_first() -> None:
     drop = 'layer { name: "drop" type: "Dropout" bottom: "conv1" top: "conv1" }\n'
-    text = DATA + CONV + POOL + relu("conv1", "conv1") + drop + LOSS
+    text = DATA + CONV + POOL + SILENCE + relu("conv1", "conv1") + drop + LOSS
     moved = drop.replace('"conv1"', '"relu1"') + LOSS.replace('"conv1"', '"relu1"')
-    assert fix(text, select=("E2",)) == DATA + CONV + POOL + relu("conv1", "relu1") + moved
+    assert fix(text, select=("E2",)) == DATA + CONV + POOL + SILENCE + relu("conv1", "relu1") + moved
 
 
 def test_an_in_place_layer_of_one_phase_is_not_moved() -> None:
@@ -278,7 +315,8 @@ def test_types_that_refuse_to_work_in_place(kind: str) -> None:
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:
-    text = DATA + CONV + POOL.replace('top: "pool"', 'top: "relu1"') + relu("conv1", "conv1") + LOSS
+    pool = POOL.replace('top: "pool"', 'top: "relu1"') + SILENCE.replace('"pool"', '"relu1"')
+    text = DATA + CONV + pool + relu("conv1", "conv1") + LOSS
     assert 'top: "relu1_2"' in fix(text, select=("E2",))
 
 

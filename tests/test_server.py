@@ -469,6 +469,24 @@ async def test_the_fix_of_a_finding_is_offered_and_mends_it(editor: Editor) -> N
         assert "E201" not in {one.code for one in api.check_text(text, "net.prototxt").findings}
 
 
+async def test_a_fix_of_several_files_is_one_edit_of_all_of_them(editor: Editor) -> None:
+    """Neither a fix on its own nor all fixes of one file change a net apart from the other."""
+    norm = 'layer { name: "bn" type: "BatchNorm" bottom: "raw" top: "score" }\nlayer {\n  name: "loss"'
+    biased = NET.replace('top: "score"', 'top: "raw"').replace('layer {\n  name: "loss"', norm)
+    nets = {"train.prototxt": biased, "test.prototxt": biased}
+    named = 'train_net: "train.prototxt"\ntest_net: "test.prototxt"\ntest_iter: 1\ntest_interval: 9'
+    editor.open("solver.prototxt", SOLVER.replace('net: "net.prototxt"', named))
+    for name, text in nets.items():
+        editor.open(name, text)
+    await editor.codes("train.prototxt", lambda codes: "N502" in codes)
+    found = await editor.actions("train.prototxt", editor.at("train.prototxt", '"InnerProduct"'))
+    (fix,) = [one for one in found if "in train.prototxt and test.prototxt" in one["title"]]
+    changes = fix["edit"]["changes"]
+    fixed = {name: applied(text, changes[editor.uri(name)]) for name, text in nets.items()}
+    assert all("bias_term: false" in text for text in fixed.values())
+    assert not [one for one in found if one.get("command", {}).get("command") == "caffe-lint.fixAllUnsafe"]
+
+
 async def test_a_second_rule_joins_the_comment_for_the_file(editor: Editor) -> None:
     editor.open("net.prototxt", "# caffe-lint: file-ignore[E116]\n" + NET.replace('bottom: "data"', 'bottom: "dat"'))
     await editor.codes("net.prototxt", lambda codes: "E201" in codes)

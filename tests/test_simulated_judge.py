@@ -229,7 +229,7 @@ def test_no_part_of_a_repair_is_written_without_the_others(suppressed: bool) -> 
         codes = ("G",)
     (found,) = check_files(dict(files), facts=FACTS, select=codes, simulate=True)
     assert (found.code, found.fix) == ("G103", None)
-    assert found.reason.endswith("No fix: it is one of several changes that were tried together, and not all of them can be made.")
+    assert found.reason.endswith("No fix: it is one of several changes that belong together, and not all of them can be made.")
     assert fix_files(dict(files), facts=FACTS, select=codes, simulate=True) == files
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from caffe_lint.engine.files_in_memory import Files, round_of
-from caffe_lint.engine.fixing import apply_fixes
+from caffe_lint.engine.fixing import apply_round
 from caffe_lint.engine.user_schema import user_schema
 from caffe_lint.fixes import bindings
 from caffe_lint.fixes.bindings import verified, verify_rounds
@@ -115,7 +115,7 @@ def test_a_mistake_that_our_binder_shares_is_found(monkeypatch: pytest.MonkeyPat
     )
     momentum = SCHEMA.message("SolverParameter").fields["momentum"]
     monkeypatch.setattr(momentum, "known", dict.fromkeys((b"0.9", b"9.0"), 0.9))
-    apply_fixes(files, "s.prototxt", [wrong])
+    apply_round(files, {"s.prototxt": [wrong]})
     good, refused = verified(files.patched, files.rounds, SCHEMA)
     assert good == {}
     assert refused == ["s.prototxt: not written: the patched text has an unexpected change: momentum is 9.0, expected 0.8999999761581421"]

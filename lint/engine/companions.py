@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 3  # how many solvers are named
 
+# Rules whose fixes are made in all nets of a solver, or in none (`rules.in_all_nets`).
+_IN_ALL_NETS = frozenset({"N501", "N502", "N704"})
+
 
 def depends_on_solvers(rule: Rule) -> bool:
     """Whether what a rule finds in a net is computed with the solvers of the net."""
@@ -37,7 +40,8 @@ def nets_to_search(findings: Iterable[Finding], unit: Unit, files: Files) -> fro
     """Return the nets of findings that depend on solvers which may not be known yet.
 
     Of a net without a solver these are all findings that depend on one. With a solver, only fixes matter. They include those of
-    other rules that look at the net as Caffe builds it, since other solvers may build other phases.
+    other rules that look at the net as Caffe builds it, since other solvers may build other phases, and those that change the other
+    nets of a solver as well.
     """
     nets = set()
     for finding in findings:
@@ -46,7 +50,7 @@ def nets_to_search(findings: Iterable[Finding], unit: Unit, files: Files) -> fro
         if depends_on_solvers(rule):
             asks = fix is not None or path in unit.paths
         else:
-            asks = fix is not None and fix.safe and rule.subject in ("net", "job")
+            asks = fix is not None and (finding.code in _IN_ALL_NETS or (fix.safe and rule.subject in ("net", "job")))
         if asks and files.get(path).kind == "net":
             nets.add(path)
     return frozenset(nets) - files.companions.searched

@@ -44,6 +44,7 @@ class Files:
         self.given: dict[str, bytes] = {}
         self.roots: tuple[str, ...] | None = None
         self.settled: dict[str, tuple[bytes, tuple[Round, ...]]] = {}
+        self.only: str | None = None  # the file whose patched text is wanted: no repair of which parts are elsewhere is made
         self.contested: set[str] = set()  # real paths of files that units go on changing for each other
         self.rounds: dict[str, tuple[Round, ...]] = {}  # of the patched files
         self.comparison: Comparison | None = None  # of the last check with the baseline
@@ -117,6 +118,10 @@ class Files:
             paths = own if job.solver.file.path in unit.paths else others
             paths.update(file.path for file in (job.solver.file, *job.files, *deploy))
         self._of_companions = frozenset(map(os.path.realpath, others)) - set(map(os.path.realpath, own))
+
+    def may_have_part(self, path: str) -> bool:
+        """Return whether a part of a repair of several files may be made in a file."""
+        return not self.is_companion(path) and self.only in (None, path)
 
     def is_companion(self, path: str) -> bool:
         """Return whether a file is checked only because a companion of the unit is, or names it."""
@@ -217,6 +222,7 @@ class Files:
         files.simulated = self.simulated
         files._named = {os.path.realpath(path): path for path in (*unit.paths, *unit.nets)}
         files.given = self.given
+        files.only = self.only
         files.contested = self.contested
         files.before = self.before
         for path in (*unit.paths, *unit.nets):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..fixes.apply import edited, next_round, verify, what_changes
 from ..fixes.changes import FixRejected, PathChanges
-from ..fixes.edit import Fix, Stage
+from ..fixes.edit import Fix, Stage, partial_repairs
 from ..fixes.readings import compare
 from ..rule.finding import Finding, Fixed
 from ..settings.settings import Settings
@@ -129,26 +129,31 @@ def _key(fix: Fix) -> tuple[Any, ...]:
 def apply_round(files: Files, chosen: dict[str, list[Fix]]) -> tuple[list[Fix], list[tuple[Fix, FixRejected]]]:
     """Apply the fixes of a round. Return those that were applied, and those that did not verify even alone, each with its error.
 
-    If fixes of a file do not verify together, the first of them is applied alone, and the others wait for the next round.
+    If fixes of a file do not verify together, the first of them is applied alone, and the others wait for the next round. So does
+    a repair of which not all parts verify.
     """
-    done: list[Fix] = []
-    failed: list[tuple[Fix, FixRejected]] = []
-    for path, fixes in chosen.items():
-        for together in (fixes, fixes[:1]) if len(fixes) > 1 else (fixes,):
-            try:
-                apply_fixes(files, path, together)
-            except FixRejected as error:
-                if len(together) == 1:
-                    failed.append((together[0], error))
-            else:
-                done += together
-                break
-    return done, failed
-
-
-def apply_fixes(files: Files, path: str, fixes: list[Fix]) -> None:
-    """Apply fixes to a file in memory. Raises FixRejected, without changes, if they do not verify."""
-    files.replace(path, *with_fixes(files.get(path), fixes))
+    failed: dict[tuple[Any, ...], tuple[Fix, FixRejected]] = {}
+    while True:
+        texts: dict[str, tuple[bytes, PathChanges]] = {}
+        done: list[Fix] = []
+        for path, fixes in chosen.items():
+            for together in (fixes, fixes[:1]) if len(fixes) > 1 else (fixes,):
+                try:
+                    texts[path] = with_fixes(files.get(path), together)
+                except FixRejected as error:
+                    if len(together) == 1:
+                        failed[_key(together[0])] = together[0], error
+                else:
+                    done += together
+                    break
+        torn = partial_repairs(done)
+        if not torn:
+            break
+        whole = {path: [fix for fix in fixes if fix.repair != max(torn)] for path, fixes in chosen.items()}
+        chosen = {path: fixes for path, fixes in whole.items() if fixes}
+    for path, (source, changes) in texts.items():
+        files.replace(path, source, changes)
+    return done, list(failed.values())
 
 
 def with_fixes(old: SourceFile, fixes: list[Fix]) -> tuple[bytes, PathChanges]:

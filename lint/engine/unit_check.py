@@ -133,13 +133,13 @@ def _check(unit: Unit, files: Files, settings: Settings) -> _Checked:
 
 
 def _with_whole_repairs(findings: list[Finding], files: Files) -> list[Finding]:
-    """Return findings without the fixes of repairs of which a part is not offered, or would change a file that nobody named.
+    """Return findings without the fixes of repairs of which a part is not offered, or would change a file that is not to be changed.
 
     If a part is unsafe, so are the others.
     """
     parts = [finding.fix for finding in findings if finding.fix is not None and finding.fix.repair]
     unsafe = {fix.repair for fix in parts if not fix.safe}
-    possible = [fix for fix in parts if not files.is_companion(fix.path)]
+    possible = [fix for fix in parts if files.may_have_part(fix.path)]
     incomplete = partial_repairs(possible) | {fix.repair for fix in parts} - {fix.repair for fix in possible}
     return [_as_part(finding, incomplete, unsafe) for finding in findings]
 
@@ -147,7 +147,7 @@ def _with_whole_repairs(findings: list[Finding], files: Files) -> list[Finding]:
 def _as_part(finding: Finding, incomplete: set[str], unsafe: set[str]) -> Finding:
     fix = finding.fix
     if fix is not None and fix.repair in incomplete:
-        return finding.without_fix("it is one of several changes that were tried together, and not all of them can be made")
+        return finding.without_fix("it is one of several changes that belong together, and not all of them can be made")
     return finding._replace(fix=fix._replace(safe=False)) if fix is not None and fix.repair in unsafe else finding
 
 

@@ -32,13 +32,15 @@ Simulate = Callable[["Job", Any], Any]
 class NetInPhase(NamedTuple):
     """A net as Caffe would build it, and the file that contains it: the solver's file for an inline net.
 
-    `jobs` are the jobs of this run that train it.
+    `jobs` are the jobs of this run that train it, `used_by` all those that it belongs to: for training, for tests, or as the deploy
+    net.
     """
 
     file: SourceFile
     net: Net
     caffe_version: str | None
     jobs: list[Job]
+    used_by: list[Job]
 
     @property
     def phase(self) -> str:
@@ -251,6 +253,8 @@ class Nets:
                         job.train,
                     )
                 )
+        for net in {id(net): net for net in (*job.nets, job.deploy) if net is not None}.values():
+            net.used_by.append(job)
         return job
 
     def _with_files(self, solver: SolverFile, root: str | None, files: Mapping[str, SourceFile]) -> Job:
@@ -309,6 +313,7 @@ class Nets:
         """Drop all nets and their jobs, once nobody looks at them any more; see `Net.take_apart`."""
         for built in self._built.values():
             built.jobs.clear()
+            built.used_by.clear()
             built.net.take_apart()
         self._built.clear()
 
@@ -340,7 +345,7 @@ class Nets:
                 described=self._described,
                 facts=self._facts_for(source.file.path) if self._facts_for is not None else None,
             )
-            self._built[key] = NetInPhase(source.file, net, self._caffe_version, [])
+            self._built[key] = NetInPhase(source.file, net, self._caffe_version, [], [])
         return self._built[key]
 
 

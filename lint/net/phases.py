@@ -110,7 +110,7 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     phases = [written["phase"]] if "phase" in written.entries else [TRAIN, TEST]
     rules = _rules(net)
     if not rules:
-        phase = phases[0] if len(phases) == 1 else TRAIN if _learns(net) else TEST
+        phase = phases[0] if len(phases) == 1 else TRAIN if learns(net) else TEST
         return (file_state(net, phase),)
     named = {stage for rule in rules for name in ("stage", "not_stage") for stage in rule[name]}
     choices: list[tuple[str, ...]] = [(), *((stage,) for stage in sorted(named)[:MOST_STAGES])]
@@ -127,9 +127,9 @@ def states_of(net: Message) -> tuple[NetState, ...]:
     if any(not stages for _, stages in best):
         best = [(phase, stages) for phase, stages in best if not stages]
     if len({phase for phase, _ in best}) == 2:
-        learns = _learns(net)
-        if not any("phase" in rule.entries for rule in rules) or (not learns and _is_fed(net)):
-            meant = TRAIN if learns else TEST
+        is_training = learns(net)
+        if not any("phase" in rule.entries for rule in rules) or (not is_training and _is_fed(net)):
+            meant = TRAIN if is_training else TEST
             best = [(phase, stages) for phase, stages in best if phase == meant]
     return tuple(file_state(net, phase, stages=stages) for phase, stages in best)
 
@@ -149,7 +149,7 @@ def _rules(net: Message) -> list[Message]:
     ]
 
 
-def _learns(net: Message) -> bool:
+def learns(net: Message) -> bool:
     """Whether a layer is a loss, by its type, the class that it names, or a loss_weight, which deploy files have on other
     layers too.
     """

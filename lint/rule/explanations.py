@@ -54,6 +54,8 @@ EXPLANATIONS = (
     # Nothing can be said of the nets of a solver that are not there.
     Explanation(("E121", "E122", "E123"), ("S101", "S102", "S103", "S105", "G101"), FILE),
     Explanation(("E218",), ("N203",), FILE),
+    # A test net in phase TRAIN reads the training data.
+    Explanation(("N409",), ("N403",), FILE),
     Explanation(("N202",), ("N203", "N204"), FILE),
     # A list or a database that cannot be read as it is gives wrong items, labels and shapes; labels that are no whole numbers are
     # no classes, and NaN is in no range.

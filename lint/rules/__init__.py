@@ -15,6 +15,7 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "in_place", "counted_losses", "loss_inputs", "initial_weights", "layer_numbers", "names_and_phases",
         "unused_parts", "nets_of_a_job", "loaded_weights", "train_test_inputs", "stored_statistics", "misspelled_stage", "batch_norm",
         "class_numbers", "frozen_layers", "half_shared", "wasted", "empty_windows", "label_readers", "label_images",
+        "overridden_phase",
     ),
     "data": ("data_layers", "data_sources", "listed_labels"),
     "solver": (

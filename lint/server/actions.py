@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from lsprotocol.types import CodeAction, CodeActionKind, Command, Diagnostic, TextEdit, WorkspaceEdit
 
@@ -26,7 +26,7 @@ COMMANDS = {
     UPGRADE: "Upgrade this file to the current format",
 }
 
-EditOf = Callable[[str, list[TextEdit]], WorkspaceEdit]
+EditsOf = Callable[[Mapping[str, list[TextEdit]]], WorkspaceEdit]
 
 
 def wants(kinds: Sequence[CodeActionKind | str] | None, kind: str) -> bool:
@@ -40,28 +40,31 @@ def of_finding(
     diagnostic: Diagnostic,
     file: SourceFile,
     *,
-    verified: Callable[[Finding], bool],
+    with_all_parts: Callable[[Finding], Iterable[Finding]],
     positions_of: Callable[[str], Positions],
-    edit_of: EditOf,
+    edits_of: EditsOf,
 ) -> Iterator[CodeAction]:
-    """Yield the fix of a finding, if it verifies, and the ways to suppress it."""
+    """Yield the fix of a finding with the other parts of its repair, if they verify, and the ways to suppress the finding."""
     fix = finding.fix
-    if fix is not None and verified(finding):
-        positions = positions_of(fix.path)
-        edits = [TextEdit(positions.range(edit.start, edit.end), as_text(edit.text)) for edit in fix.edits]
+    edits: dict[str, list[TextEdit]] = {}
+    for part in (each.fix for each in with_all_parts(finding)):
+        if part is not None:
+            at = positions_of(part.path)
+            edits.setdefault(part.path, []).extend(TextEdit(at.range(edit.start, edit.end), as_text(edit.text)) for edit in part.edits)
+    if fix is not None and edits:
         yield CodeAction(
             visible(fix.title) + ("" if fix.safe else " (unsafe)"),
             kind=CodeActionKind.QuickFix,
             diagnostics=[diagnostic],
             is_preferred=fix.safe or None,
-            edit=edit_of(fix.path, edits),
+            edit=edits_of(edits),
         )
     for title, new in (
         (f"Ignore {finding.code} here", suppressed_here(file, finding)),
         (f"Ignore {finding.code} in this file", suppressed_in_file(file, finding.code)),
     ):
         if new != file.source:
-            edit = edit_of(file.path, replacement(file.source, new, positions_of(file.path)))
+            edit = edits_of({file.path: replacement(file.source, new, positions_of(file.path))})
             yield CodeAction(title, kind=CodeActionKind.QuickFix, diagnostics=[diagnostic], edit=edit)
 
 
@@ -87,8 +90,8 @@ def replacement(old: bytes, new: bytes, positions: Positions) -> list[TextEdit]:
 
 
 def of_file(uri: str, file: SourceFile, findings: Iterable[Finding], *, verified: Callable[[Finding], bool]) -> Iterator[CodeAction]:
-    """Yield what can be done to a file as a whole; the server does it when it is asked to."""
-    fixable = [(finding, finding.fix) for finding in findings if finding.fix is not None]
+    """Yield what can be done to a file as a whole, and to no other; the server does it when it is asked to."""
+    fixable = [(finding, finding.fix) for finding in findings if finding.fix is not None and not finding.fix.repair]
     if any(fix.safe and verified(finding) for finding, fix in fixable):
         yield _command(FIX_ALL, FIX_ALL_KIND, uri)
     if any(not fix.safe and verified(finding) for finding, fix in fixable):

@@ -21,6 +21,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol.language_server import LanguageServerProtocol, lsp_method
 
 from ..api import InputError, Keeping, Stability
+from ..fixes.edit import partial_repairs
 from ..fixes.fields import string_text
 from ..fixes.write import write_whole
 from ..report.rule_page import Printed, markdown
@@ -307,6 +308,19 @@ class Server(LanguageServer):
         except InputError:
             return False
 
+    def with_all_parts(self, finding: Finding) -> list[Finding]:
+        """Return a finding with those whose fixes are made only together with its own; none if one is not known or not verified."""
+        fix = finding.fix
+        if fix is None:
+            return []
+        found = [finding]
+        if fix.repair:
+            known = (other for path in list(self.findings) for other in self.all_findings(path))
+            found = [other for other in known if other.fix is not None and other.fix.repair == fix.repair]
+            if partial_repairs([other.fix for other in found if other.fix is not None]):
+                return []
+        return found if all(map(self.is_verified, found)) else []
+
     def edit_of(self, path: str, edits: list[lsp.TextEdit]) -> lsp.WorkspaceEdit:
         """Return edits of one file, for the version that the client has."""
         return self.edits_of({path: edits})
@@ -545,9 +559,9 @@ def create() -> Server:
                         finding,
                         server.diagnostic(finding),
                         file,
-                        verified=server.is_verified,
+                        with_all_parts=server.with_all_parts,
                         positions_of=server.positions_of,
-                        edit_of=server.edit_of,
+                        edits_of=server.edits_of,
                     )
         of_file = actions.of_file(uri, file, findings, verified=server.is_verified)
         whole = [each for each in of_file if actions.wants(only, str(each.kind))]

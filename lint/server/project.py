@@ -176,12 +176,14 @@ class Project:
         }
         return found._replace(findings=bare)
 
-    def _checked(self, paths: tuple[str, ...], session: Session, runner: Runner, *, fixes: bool = False) -> Checked:
+    def _checked(self, paths: tuple[str, ...], session: Session, runner: Runner, *, only: str | None = None) -> Checked:
+        """Check files, and fix them for the text of `only` one."""
         for path in self.texts:
             self.file(path)  # keeps their trees
         files = session.files(paths, self.texts, before=self._kept)
         files.with_verdicts = False
-        files.tries_guesses = fixes  # else a fix is tried when it is offered: see `verified`
+        files.only = only
+        files.tries_guesses = only is not None  # else a fix is tried when it is offered: see `verified`
         return session.check(paths, files, runner)
 
     def _found(self, checked: Checked) -> Found:
@@ -205,7 +207,7 @@ class Project:
         try:
             session = self.session(with_stability=not select)
             runner = partial(session.run, patch="unsafe" if unsafe else "safe")
-            checked = self._checked(self.together(path), session, runner, fixes=True)
+            checked = self._checked(self.together(path), session, runner, only=path)
         finally:
             if select:
                 self.asked = before

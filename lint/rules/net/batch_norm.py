@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...fixes.edit import Fix
 from ...fixes.fields import Patch, set_field
-from ...fixes.layer_edits import Fields, add_message, free_name, insert_layers, names_in, remove_bias, state_rules
+from ...fixes.layer_edits import Fields, add_message, free_name, insert_layers, remove_bias, state_rules
 from ...layers.normalisation import uses_stored_statistics
 from ...moments.graph import Layer
 from ...moments.shapes import count
@@ -16,6 +15,7 @@ from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...source.wording import counted
+from ..in_all_nets import PatchOf, in_all_nets, shared_names
 
 # Fields of forks whose BatchNorm has its own scale and shift. Intel's has them unless they are switched off.
 _OWN_SCALE = frozenset(
@@ -49,8 +49,10 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Fix
 
-    Inserts a Scale layer with a bias after each of these BatchNorm layers, or sets `bias_term` in the existing ones.
-    The fix is unsafe, because weights that were trained without it belong to another net.
+    Inserts a Scale layer with a bias after each of these BatchNorm layers, or sets `bias_term` in the existing ones. Does so
+    in all nets of the solver that have the layers: the training net, the test nets, and the deploy net if it is known (N407).
+    No fix is offered where one of them would need another change, or is not to be changed. The fix is unsafe, because
+    weights that were trained without it belong to another net.
 
     ## References
 
@@ -62,21 +64,26 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
         return
     unshifted = [layer for layer in net.layers if _scales_only(layer)]
     if unshifted:
-        message = f"{named(unshifted[0])} scales '{unshifted[0].bottoms[0].name}' but does not shift it"
-        reason = f"Its bias_term is false, which is the default.{also_in(unshifted, subject.file.tree)}"
-        yield Hit(subject.file, unshifted[0].place(), message, reason, fix=_shift_fix(subject, unshifted))
-    bare = [layer for layer in net.layers if _is_plain(layer) and any(map(_wants_scale, layer.tops[0].consumers))]
+        parts = in_all_nets(subject, unshifted, f"set bias_term: true in {_where(unshifted)}", _with_shift)
+        reason = f"Its bias_term is false, which is the default.{also_in(unshifted, subject.file.tree)}{parts.obstacle}"
+        yield Hit(subject.file, unshifted[0].place(), _unshifted(unshifted[0]), reason, fix=parts.own)
+        for part in parts.others:
+            yield Hit(part.net.file, part.layer.place(), _unshifted(part.layer), _so_in(subject), fix=part.fix)
+    bare = [layer for layer in net.layers if _is_bare(layer)]
     if not bare:
         return
     total = sum(layer.traits.stores_statistics for layer in net.layers)
-    readers = bare[0].tops[0].consumers
-    message = f"{named(bare[0])} is not followed by a Scale layer"
+    readers = [reader for layer in bare for reader in layer.tops[0].consumers if _wants_scale(reader)]
     reason = "Caffe's BatchNorm only normalises; the learned scale and shift are missing."
     if total > 1:
-        reason += f" No Scale follows {len(bare)} of {total} BatchNorm layers."
+        verb = "is" if len(bare) == 1 else "are"
+        types = " or ".join(sorted({reader.type for reader in readers}))
+        reason += f" {len(bare)} of {total} BatchNorm layers {verb} read by {types} layers without a Scale in between."
     related = (Related(subject.file, readers[0].place(), f"{named(readers[0])} reads '{bare[0].tops[0].name}'"),)
-    fix = _scale_fix(subject, bare)
-    yield Hit(subject.file, bare[0].place(), message, reason, related=related, fix=fix)
+    parts = in_all_nets(subject, bare, f"insert a Scale layer after {_where(bare)}", _with_scales(subject, bare))
+    yield Hit(subject.file, bare[0].place(), _unscaled(bare[0]), reason + parts.obstacle, related=related, fix=parts.own)
+    for part in parts.others:
+        yield Hit(part.net.file, part.layer.place(), _unscaled(part.layer), _so_in(subject), fix=part.fix)
 
 
 @rule("N502", "bias-before-batch-norm", subject="net", severity="advice", fixes="unsafe")
@@ -97,12 +104,14 @@ def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
 
     Reported as **advice** in nets with a loss. Nothing is reported if the BatchNorm uses stored statistics in
     training, because it then subtracts the stored mean and not the bias, or if the file has fields or values that no
-    known Caffe has. Ignore it if trained weights are to be loaded, or if the deploy net is to stay as it is.
+    known Caffe has. Ignore it if trained weights are to be loaded.
 
     ## Fix
 
-    Sets `bias_term: false` in each of these layers, and removes the `param` and the filler of the bias. The fix is
-    unsafe, because weights that were trained with the bias no longer match.
+    Sets `bias_term: false` in each of these layers, and removes the `param` and the filler of the bias. Does so in all nets
+    of the solver that have the layers: the training net, the test nets, and the deploy net if it is known (N407). No fix is
+    offered if a layer of that name in one of them has its bias elsewhere than before a BatchNorm, or if one of the files is
+    not to be changed. The fix is unsafe, because weights that were trained with the bias no longer match.
 
     ## References
 
@@ -115,10 +124,12 @@ def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
     if not found:
         return
     reader = found[0].tops[0].consumers[0]
-    message = f"BatchNorm layer '{reader.name}' removes the bias of {named(found[0])}"
-    reason = f"It subtracts the mean of each channel, so the bias has no effect.{also_in(found, subject.file.tree)}"
+    parts = in_all_nets(subject, found, f"set bias_term: false in {_where(found)}", _without_bias)
+    reason = f"It subtracts the mean of each channel, so the bias has no effect.{also_in(found, subject.file.tree)}{parts.obstacle}"
     related = (Related(subject.file, reader.place(), f"{named(reader)} subtracts the mean"),)
-    yield Hit(subject.file, found[0].place(), message, reason, related=related, fix=_bias_fix(subject, found))
+    yield Hit(subject.file, found[0].place(), _unbiased(found[0]), reason, related=related, fix=parts.own)
+    for part in parts.others:
+        yield Hit(part.net.file, part.layer.place(), _unbiased(part.layer), _so_in(subject), fix=part.fix)
 
 
 @rule(
@@ -201,6 +212,11 @@ def _is_plain(layer: Layer) -> bool:
     return _OWN_SCALE.isdisjoint(_settings(layer).entries) and len(layer.message["param"]) <= 3
 
 
+def _is_bare(layer: Layer) -> bool:
+    """Return whether a layer is a BatchNorm without a scale, and a reader of it wants one."""
+    return _is_plain(layer) and any(map(_wants_scale, layer.tops[0].consumers))
+
+
 def _wants_scale(reader: Layer) -> bool:
     """Return whether a reader has a known type that neither has its own scale and shift nor only passes values on."""
     return (
@@ -223,11 +239,18 @@ def _scales_only(layer: Layer) -> bool:
 
 def _has_useless_bias(layer: Layer) -> bool:
     """Return whether a layer has a learned bias that only reaches a BatchNorm, which subtracts it again."""
+    return _has_bias(layer) and bool(layer.params[1].lr_mult) and _is_unbiased(layer)
+
+
+def _has_bias(layer: Layer) -> bool:
     name = layer.traits.settings if layer.traits.weighted_sum else None
     if name is None or len(layer.tops) != 1 or not layer.message[name]["bias_term"]:
         return False
-    if [param.role for param in layer.params] != ["weight", "bias"] or not layer.params[1].lr_mult:
-        return False
+    return [param.role for param in layer.params] == ["weight", "bias"]
+
+
+def _is_unbiased(layer: Layer) -> bool:
+    """Return whether the only top of a layer only reaches a BatchNorm that subtracts its mean."""
     readers = layer.tops[0].consumers
     return len(readers) == 1 and readers[0].traits.stores_statistics and _subtracts_mean(readers[0])
 
@@ -246,52 +269,86 @@ def _values_of_a_channel(layer: Layer) -> int | None:
     return count((shape[0], *shape[2:]))
 
 
-def _scale_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
-    """Insert an in-place Scale after each layer, and after its variants for other phases."""
-    patch = Patch()
-    names = names_in(subject.net.message)
+def _where(layers: list[Layer]) -> str:
+    return f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
+
+
+def _so_in(subject: NetInPhase) -> str:
+    """Return the reason of a finding in another net that is about the same layers as in a subject."""
+    return f"The same holds in {subject.file.path}, which shares weights with this net."
+
+
+def _unscaled(layer: Layer) -> str:
+    return f"{named(layer)} is not followed by a Scale layer"
+
+
+def _unshifted(layer: Layer) -> str:
+    return f"{named(layer)} scales '{layer.bottoms[0].name}' but does not shift it"
+
+
+def _unbiased(layer: Layer) -> str:
+    return f"BatchNorm layer '{layer.tops[0].consumers[0].name}' removes the bias of {named(layer)}"
+
+
+def _with_scales(subject: NetInPhase, layers: list[Layer]) -> PatchOf:
+    """Return what inserts an in-place Scale of one name after the layers of one name, and after their variants for other phases."""
+    names = shared_names(subject)
+    scales: dict[int, str] = {}
     for layer in layers:
-        top = layer.tops[0].name
-        name = free_name(names, f"scale_{top}")
-        names.add(name)
-        for entry in (layer.entry, *layer.variants()):
+        scales[layer.index] = free_name(names, f"scale_{layer.tops[0].name}")
+        names.add(scales[layer.index])
+
+    def patch_of(net: NetInPhase, here: Layer, layer: Layer) -> Patch | None:
+        if not _is_bare(here):
+            return None
+        top = here.tops[0].name
+        patch = Patch()
+        for entry in (here.entry, *here.variants()):
             fields: Fields = (
-                ("name", name),
+                ("name", scales[layer.index]),
                 ("type", "Scale"),
                 ("bottom", top),
                 ("top", top),
                 *state_rules(entry[0]),
                 ("scale_param", (("bias_term", True),)),
             )
-            added = insert_layers(subject.file.tree, subject.net.message, entry, [fields])
+            added = insert_layers(net.file.tree, net.net.message, entry, [fields])
             if added is None:
                 return None
             patch += added
-    where = f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
-    return patch.fix(subject.file.path, f"insert a Scale layer after {where}", safe=False)
+        return patch
+
+    return patch_of
 
 
-def _shift_fix(subject: NetInPhase, layers: list[Layer]) -> Fix:
-    tree, net = subject.file.tree, subject.net.message
+def _with_shift(net: NetInPhase, here: Layer, layer: Layer) -> Patch | None:
+    """Give a Scale a bias, unless it has one."""
+    if here.type != layer.type:
+        return None
     patch = Patch()
-    for layer in layers:
-        for message in (layer.message, *(entry[0] for entry in layer.variants())):
-            if "scale_param" in message:
-                patch += set_field(tree, message["scale_param"], "bias_term", True)
-            else:
-                patch += add_message(tree, net, message, "scale_param", (("bias_term", True),))
-    where = f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
-    return patch.fix(subject.file.path, f"set bias_term: true in {where}", safe=False)
+    for message in (here.message, *(entry[0] for entry in here.variants())):
+        if message["scale_param"]["bias_term"]:
+            continue
+        if "scale_param" in message:
+            patch += set_field(net.file.tree, message["scale_param"], "bias_term", True)
+        else:
+            patch += add_message(net.file.tree, net.net.message, message, "scale_param", (("bias_term", True),))
+    return patch
 
 
-def _bias_fix(subject: NetInPhase, layers: list[Layer]) -> Fix | None:
+def _without_bias(net: NetInPhase, here: Layer, layer: Layer) -> Patch | None:
+    """Take the bias from a layer before a BatchNorm, if it has one."""
+    if here.type != layer.type:
+        return None
+    if not _has_bias(here):
+        return Patch()
+    if not _is_unbiased(here):
+        return None
     patch = Patch()
-    for layer in layers:
-        for message in (layer.message, *(entry[0] for entry in layer.variants())):
-            settings = layer.traits.settings
-            without = remove_bias(subject.file.tree, message, settings) if settings in message else None
-            if without is None:
-                return None
-            patch += without
-    where = f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
-    return patch.fix(subject.file.path, f"set bias_term: false in {where}", safe=False)
+    for message in (here.message, *(entry[0] for entry in here.variants())):
+        settings = here.traits.settings
+        without = remove_bias(net.file.tree, message, settings) if settings in message else None
+        if without is None:
+            return None
+        patch += without
+    return patch

@@ -8,13 +8,20 @@ from ...fixes.edit import Fix
 from ...fixes.fields import set_field
 from ...fixes.layer_edits import remove_bias
 from ...moments.graph import Layer
-from ...moments.shapes import describe, shapes_differ
+from ...moments.shapes import shapes_differ
 from ...net.job import Job, NetInPhase
-from ...net.names import meant_name, named
-from ...net.net import Net
+from ...net.names import also_in, meant_name, named
+from ...net.shared_weights import (
+    are_comparable,
+    by_name,
+    difference,
+    differences_in,
+    has_own_deploy,
+    is_open,
+    known_weighted,
+)
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
-from ...source.wording import counted
 
 # A test net that lacks more layers of the training net is taken for another net, not for one with misspelled names.
 _MISSED = 50
@@ -58,12 +65,12 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
         return
     for test in job.tests_of_run:
         severity = "warning" if train.file.is_for_unknown_caffe or test.file.is_for_unknown_caffe else ""
-        targets = _by_name(test.net)
+        targets = by_name(test.net)
         for source in train.net.layers:
             target = targets.get(source.name)
-            if target is None or not source.name or not _are_comparable(target, source):
+            if target is None or not source.name or not are_comparable(target, source):
                 continue
-            message = _difference(target, source)
+            message = difference(target, source)
             if not message:
                 continue
             related: tuple[Related, ...] = (
@@ -78,7 +85,7 @@ def test_net_mismatch(job: Job) -> Iterator[Hit]:
 
 @rule("N401", "untrained-test-layer", subject="job", severity="warning", fixes="unsafe")
 def untrained_test_layer(job: Job) -> Iterator[Hit]:
-    """Flags test-net layers that get no weights from the training net.
+    """Flags test-net layers that get no weights from the training net, and trained Scale layers that the test net lacks.
 
     ## What it does
 
@@ -86,10 +93,13 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
     in one of two files. Layers that share all their parameters with layers of the training net (`param { name: … }`)
     are left out, and so are fixed layers: those with `lr_mult: 0` and a filler.
 
+    Also flags a BatchNorm that both nets have, if the training net trains a Scale right after it and the test net has none.
+
     ## Why is this bad?
 
     Caffe matches weights by the names of layers. A layer without a counterpart keeps the initial weights of its
-    filler, and Caffe prints no message: the net tests as if this layer had learned nothing.
+    filler, and Caffe prints no message: the net tests as if this layer had learned nothing. The weights of a Scale that the
+    test net lacks are left out without a message as well: the test is one of another net than is trained.
 
     ## When it is reported
 
@@ -110,14 +120,15 @@ def untrained_test_layer(job: Job) -> Iterator[Hit]:
     train = job.train
     if train is None or train.file.is_for_unknown_caffe:
         return
-    trained = _by_name(train.net)
+    trained = by_name(train.net)
     for test in job.tests_of_run:
-        here = _by_name(test.net)
+        here = by_name(test.net)
         missed = [layer for name, layer in trained.items() if name not in here and layer.params]
         for layer in test.net.layers:
-            if layer.name in trained or _is_open(layer) or not _needs_training(layer, trained):
+            if layer.name in trained or is_open(layer) or not _needs_training(layer, trained):
                 continue
             yield _untrained(test, layer, missed, train)
+        yield from _without_scales(test, train, "tests")
 
 
 @rule("N407", "deploy-net-mismatch", subject="job", severity="warning", fixes="unsafe")
@@ -129,12 +140,14 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
     The deploy net is the one in the training net's folder that has the same name with `deploy` for `train_val` or the
     like, or is called `deploy.prototxt`; or it is the one that `--deploy` names. Flags its layers with parameters
     whose shapes differ from those of the training net's layer of the same name, or whose name does not occur in the
-    training net.
+    training net. Also flags a BatchNorm that both nets have, if the training net trains a Scale right after it and the deploy
+    net has none.
 
     ## Why is this bad?
 
     Caffe matches trained weights by the names of layers. If the shapes differ, it stops: `Cannot copy param 0 weights
-    from layer 'fc8'; shape mismatch.` A layer without weights keeps its initial ones, and Caffe prints no message.
+    from layer 'fc8'; shape mismatch.` A layer without weights keeps its initial ones, and weights without a layer are left
+    out; Caffe prints no message.
 
     ## When it is reported
 
@@ -163,26 +176,26 @@ def deploy_net_mismatch(job: Job) -> Iterator[Hit]:
         return
     if train.file.is_for_unknown_caffe or deploy.file.is_for_unknown_caffe:
         return
-    trained, here = _by_name(train.net), _by_name(deploy.net)
-    weighted = [layer for layer in deploy.net.layers if layer.params and not _is_open(layer)]
-    shared = [layer for layer in weighted if layer.name in trained and _are_comparable(layer, trained[layer.name])]
-    differences = {layer.name: _difference(layer, trained[layer.name]) for layer in shared}
+    trained, here = by_name(train.net), by_name(deploy.net)
+    weighted = known_weighted(deploy.net)
+    differences = differences_in(deploy, train)
     if job.deploy_is_named and weighted and not any(layer.name in trained for layer in deploy.net.layers if layer.params):
         message = f"no layer of this net gets weights from the training net ({train.file.path})"
         reason = "Caffe matches weights by layer name, and no layer with parameters has the name of a trained one."
         yield Hit(deploy.file, weighted[0].place(), message, reason, "error")
         return
-    if not job.deploy_is_named and 2 * list(differences.values()).count("") < len(weighted):
+    if not has_own_deploy(job):
         return
     missed = [layer for name, layer in trained.items() if name not in here and layer.params]
     # Next to a net with layers of its author's own, there are often several deploy nets: only a named one is sure to be its.
-    is_its_own = job.deploy_is_named or not any(map(_is_open, (*train.net.layers, *deploy.net.layers)))
+    is_its_own = job.deploy_is_named or not any(map(is_open, (*train.net.layers, *deploy.net.layers)))
     for layer in weighted:
         message = differences.get(layer.name, "")
         if is_its_own and layer.name not in trained and _needs_training(layer, trained):
             yield _untrained(deploy, layer, missed, train)
         elif message:
             yield _misfit(job, deploy, layer, trained[layer.name], message)
+    yield from _without_scales(deploy, train, "computes")
 
 
 def _misfit(job: Job, deploy: NetInPhase, layer: Layer, trained: Layer, message: str) -> Hit:
@@ -207,25 +220,6 @@ def _has_bias_only_here(layer: Layer, trained: Layer) -> bool:
     if not layer.traits.weighted_sum or [param.role for param in layer.params] != ["weight", "bias"]:
         return False
     return len(trained.params) == 1 and not shapes_differ(layer.params[0].shape, trained.params[0].shape)
-
-
-def _by_name(net: Net) -> dict[str, Layer]:
-    """Return the layers by their names; if several share one, the first, which is the one that Caffe finds."""
-    layers: dict[str, Layer] = {}
-    for layer in net.layers:
-        layers.setdefault(layer.name, layer)
-    return layers
-
-
-def _difference(here: Layer, there: Layer) -> str:
-    """Return a message on how the parameters of a layer differ from the training net's; empty if they do not."""
-    if len(here.params) != len(there.params):
-        return f"{named(here)} has {counted(len(here.params), 'parameter')}, but {len(there.params)} in the training net"
-    for own, other in zip(here.params, there.params, strict=True):
-        if shapes_differ(own.shape, other.shape):
-            shapes = f"is {describe(own.shape)}, but {describe(other.shape)} in the training net"
-            return f"{own.role} of {named(here)} {shapes}"
-    return ""
 
 
 def _is_for_other_data(here: Layer, there: Layer) -> bool:
@@ -256,17 +250,38 @@ def _untrained(net: NetInPhase, layer: Layer, missed: list[Layer], train: NetInP
     return Hit(net.file, place, message, reason, fix=fix)
 
 
-def _is_open(layer: Layer) -> bool:
-    """Return whether a layer may have parameters that we do not know."""
-    return layer.kind is None or layer.kind.has_open_params(layer)
+def _without_scales(net: NetInPhase, train: NetInPhase, does: str) -> Iterator[Hit]:
+    """Yield the finding for the BatchNorm layers of a net that lack the Scale which the training net trains after them.
+
+    A net without the BatchNorm has both folded into other layers; a Scale may be as well, if a layer with weights follows.
+    """
+    here = by_name(net.net)
+    found = []
+    for scale in train.net.layers:
+        norm = scale.bottoms[0].producer if len(scale.bottoms) == 1 else None
+        is_trained = scale.traits.settings == "scale_param" and any(param.lr_mult for param in scale.params)
+        if norm is None or not is_trained or not norm.traits.stores_statistics or scale.name in here:
+            continue
+        own = here.get(norm.name)
+        if own is None or not _normalise_alike(own, norm):
+            continue
+        readers = [reader for top in own.tops for reader in top.consumers]
+        if readers and not any(reader.kind is None or reader.kind.is_affine or reader.kind.opaque for reader in readers):
+            found.append((own, scale))
+    if found:
+        own, scale = found[0]
+        message = f"no Scale follows {named(own)}, but '{scale.name}' does in the training net"
+        reason = f"The net {does} without the scale and shift that are learned.{also_in([each for each, _ in found], net.file.tree)}"
+        related = (Related(train.file, scale.place(), "the layer in the training net"),)
+        yield Hit(net.file, own.place(), message, reason, related=related)
 
 
-def _are_comparable(here: Layer, there: Layer) -> bool:
-    """Return whether the parameters of two layers are known, and not of one type as two different Caffes have it."""
-    kind = here.kind
-    if kind is None or _is_open(here) or _is_open(there):
+def _normalise_alike(own: Layer, norm: Layer) -> bool:
+    """Return whether two layers are a BatchNorm of one Caffe, and the first has no settings, as a scale, that the other lacks."""
+    if own.type != norm.type or own.context.dialect != norm.context.dialect:
         return False
-    return here.context.dialect == there.context.dialect or (kind is there.kind and not kind.dialects)
+    settings, others = (set(layer.message["batch_norm_param"].entries) for layer in (own, norm))
+    return settings <= others | {"use_global_stats", "eps", "moving_average_fraction"}
 
 
 def _needs_training(layer: Layer, trained: dict[str, Layer]) -> bool:

@@ -11,6 +11,7 @@ from ...net.frozen_statistics import blank_gain, stored_statistics
 from ...net.job import Job, NetInPhase
 from ...net.names import also_in
 from ...net.net import Net
+from ...net.phases import learns
 from ...proto.binder import Message
 from ...rule.finding import Hit
 from ...rule.registry import rule
@@ -26,13 +27,14 @@ def batch_statistics_in_test(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Why is this bad?
 
-    The output for an image then depends on the other images of the batch, and a batch of one image of 1 x 1 gives
-    zeros. If the field is not set, it is false in training and true in tests, which is right for both.
+    The output for an image then depends on the other images of the batch. In a batch of one, the image is normalised by its
+    own statistics instead of those of the training, and an image of 1 x 1 gives zeros. If the field is not set, it is false in
+    training and true in tests, which is right for both.
 
     ## When it is reported
 
     - **warning** in a net without a loss, which is there to be used;
-    - **advice** in a net with a loss, which tests while it trains.
+    - **advice** in a file with a loss in any phase, and in the test net of a solver, which test while they train.
 
     Ignore it if you want batch statistics, for example for style transfer, which normalises each image by itself, or
     in a net that was trained with batches so small that the stored statistics are no use.
@@ -45,9 +47,14 @@ def batch_statistics_in_test(subject: NetInPhase) -> Iterator[Hit]:
 
     `BatchNormLayer::LayerSetUp` in batch_norm_layer.cpp: `use_global_stats` is true in phase TEST if it is not set.
     """
-    severity = "advice" if subject.net.losses else ""
-    reason = "With use_global_stats: false, the output for an image depends on the other images of the batch."
-    for hit in _global_stats(subject, "TEST", False, reason):
+    is_test = any(subject is test for job in subject.used_by for test in job.tests)
+    severity = "advice" if is_test or learns(subject.net.message) else ""
+    layers = _with_global_stats(subject, "TEST", False)
+    if layers and all(layer.bottoms and (layer.bottoms[0].shape or (None,))[0] == 1 for layer in layers):
+        effect = "each image is normalised by its own statistics, not by those of the training"
+    else:
+        effect = "the output for an image depends on the other images of the batch"
+    for hit in _global_stats(subject, layers, "batch statistics in phase TEST", f"With use_global_stats: false, {effect}."):
         yield hit._replace(severity=severity)
 
 
@@ -94,7 +101,8 @@ def frozen_statistics_in_training(job: Job) -> Iterator[Hit]:
     gain = f"{blank_gain(layers[0]):.3g}"
     each = f"each of the {len(layers)} BatchNorm layers" if len(layers) > 1 else "the layer"
     reason = f"With use_global_stats: true, they are never computed: from scratch they stay 0, and {each} multiplies by {gain}."
-    for hit in _global_stats(subject, "TRAIN", True, reason):
+    written = _with_global_stats(subject, "TRAIN", True)
+    for hit in _global_stats(subject, written, "stored statistics in training", reason):
         hit = hit._replace(message=f"{hit.message}: blank ones, which multiply by {gain}")
         meant = job.train_beside
         if meant is not None and _computes_all(meant.net, layers):
@@ -109,18 +117,21 @@ def _computes_all(net: Net, layers: list[Layer]) -> bool:
     return computed.issuperset(layer.name for layer in layers)
 
 
-def _global_stats(subject: NetInPhase, phase: str, value: bool, reason: str) -> Iterator[Hit]:
-    """Yield one hit for all BatchNorm layers of a phase that set use_global_stats to a value."""
-    layers = [
+def _with_global_stats(subject: NetInPhase, phase: str, value: bool) -> list[Layer]:
+    """Return the BatchNorm layers of a phase that set use_global_stats to a value."""
+    return [
         layer
         for layer in subject.net.layers
         if layer.traits.stores_statistics
         and layer.phase == phase
         and layer.message["batch_norm_param"].get("use_global_stats") is value
     ]
+
+
+def _global_stats(subject: NetInPhase, layers: list[Layer], statistics: str, reason: str) -> Iterator[Hit]:
+    """Yield one hit for all BatchNorm layers that set use_global_stats to what gives these statistics."""
     for layer in layers[:1]:
         param: Message = layer.message["batch_norm_param"]
-        statistics = "stored statistics in training" if value else "batch statistics in phase TEST"
         message = f"BatchNorm layer '{layer.name}' uses {statistics}"
         patch = Patch()
         for other in layers:

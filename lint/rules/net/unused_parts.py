@@ -16,7 +16,7 @@ from ...rule.registry import rule
 from ...solver.ignored_fields import Ignored, ignored_in_layer
 
 # Problems because of which a blob may lack its intended reader.
-_DISJOINT = ("unknown-bottom", "duplicate-top")
+_DISJOINT = ("unknown-bottom", "duplicate-top", "in-place-on-shared-blob")
 
 
 @rule("N303", "unused-top", subject="net", severity="advice", fixes="unsafe")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...fixes.edit import Fix
-from ...fixes.layer_edits import Fields, free_name, insert_layers, names_in, state_rules
+from ...fixes.fields import Patch
+from ...fixes.layer_edits import Fields, free_name, insert_layers, state_rules
 from ...layers.sliding_windows import window_of
 from ...moments.graph import Layer
 from ...net.job import NetInPhase
@@ -14,6 +14,7 @@ from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ...source.wording import counted
+from ..in_all_nets import PatchOf, in_all_nets, shared_names
 
 
 @rule("N704", "missing-nonlinearity", subject="net", severity="advice", fixes="unsafe")
@@ -44,7 +45,9 @@ def missing_nonlinearity(subject: NetInPhase) -> Iterator[Hit]:
 
     ## Fix
 
-    Inserts a ReLU between the two. The fix is unsafe, because it changes what the net computes.
+    Inserts a ReLU between the two, in all nets of the solver that have them: the training net, the test nets, and the deploy
+    net if it is known (N407). No fix is offered where one of them has another layer in between, or is not to be changed.
+    The fix is unsafe, because it changes what the net computes.
 
     ## References
 
@@ -54,16 +57,26 @@ def missing_nonlinearity(subject: NetInPhase) -> Iterator[Hit]:
     if subject.phase != "TRAIN" or not net.losses or subject.file.is_for_unknown_caffe:
         return
     for first in net.layers:
-        second = _only_reader(first) if first.traits.weighted_sum and not first.traits.upsampling else None
-        while second is not None and _keeps_product_linear(second):
-            second = _only_reader(second)
+        second = _next_linear(first)
         if second is None or not _does_both(first, second):
             continue
         message = f"no nonlinearity between {first.type} layers '{first.name}' and '{second.name}'"
         wider = " with a larger kernel" if _kernel(first) > 1 else ""
         reason = f"Together they compute nothing that '{second.name}' could not compute alone{wider}."
         related = (Related(subject.file, second.place(), "the next linear layer"),)
-        yield Hit(subject.file, first.place(), message, reason, related=related, fix=_with_relu(subject, first))
+        parts = in_all_nets(subject, [first], f"insert a ReLU after '{first.name}'", _with_relu(subject, first, second))
+        yield Hit(subject.file, first.place(), message, reason + parts.obstacle, related=related, fix=parts.own)
+        for part in parts.others:
+            reason = f"The same holds in {subject.file.path}, which shares weights with this net."
+            yield Hit(part.net.file, part.layer.place(), message, reason, fix=part.fix)
+
+
+def _next_linear(layer: Layer) -> Layer | None:
+    """Return the layer that alone reads a layer with weights, as it is or through layers that keep their product linear."""
+    reader = _only_reader(layer) if layer.traits.weighted_sum and not layer.traits.upsampling else None
+    while reader is not None and _keeps_product_linear(reader):
+        reader = _only_reader(reader)
+    return reader
 
 
 def _only_reader(layer: Layer) -> Layer | None:
@@ -109,15 +122,25 @@ def _kernel(layer: Layer) -> int:
     return max(window.kernel, default=1) if window is not None else 1
 
 
-def _with_relu(subject: NetInPhase, layer: Layer) -> Fix | None:
-    net = subject.net
-    if net.upgraded.steps:
-        return None
-    top = layer.tops[0].name
-    name = free_name(names_in(net.message), f"{layer.name}_relu")
-    fields: Fields = (("name", name), ("type", "ReLU"), ("bottom", top), ("top", top), *state_rules(layer.message))
-    patch = insert_layers(subject.file.tree, net.message, layer.entry, (fields,))
-    return patch.fix(subject.file.path, f"insert a ReLU after '{layer.name}'", safe=False) if patch is not None else None
+def _with_relu(subject: NetInPhase, first: Layer, second: Layer) -> PatchOf:
+    """Return what inserts a ReLU of one name between two layers, and between their variants for other phases."""
+    name = free_name(shared_names(subject), f"{first.name}_relu")
+
+    def patch_of(net: NetInPhase, here: Layer, layer: Layer) -> Patch | None:
+        reader = _next_linear(here)
+        if net.net.upgraded.steps or reader is None or reader.name != second.name:
+            return None
+        top = here.tops[0].name
+        patch = Patch()
+        for entry in (here.entry, *here.variants()):
+            fields: Fields = (("name", name), ("type", "ReLU"), ("bottom", top), ("top", top), *state_rules(entry[0]))
+            added = insert_layers(net.file.tree, net.net.message, entry, (fields,))
+            if added is None:
+                return None
+            patch += added
+        return patch
+
+    return patch_of
 
 
 @rule("N705", "stride-larger-than-kernel", subject="net", severity="advice")

@@ -211,7 +211,11 @@ def in_place_not_allowed(subject: NetInPhase) -> Iterator[Hit]:
     ## Fix
 
     Gives the layer a top of its own, and lets all layers after it read that top. The fix is safe, because these layers already
-    read what this layer writes. It is not offered if the layer is included in some phases only.
+    read what this layer writes. It is not offered
+
+    - if the layer is included in some phases only;
+    - if what the earlier layer makes of the bottom leads neither to a loss or a measure nor to a layer after this one: most
+      likely, this layer is meant to work on that, and the fix would drop a residual connection.
 
     ## References
 
@@ -219,7 +223,13 @@ def in_place_not_allowed(subject: NetInPhase) -> Iterator[Hit]:
     split_layer.cpp.
     """
     for problem in problems_of(subject, "E203"):
-        yield hit_of(subject, problem)._replace(fix=_own_top_fix(subject, problem))
+        hit = hit_of(subject, problem)
+        unread = _left_unread(problem)
+        if unread:
+            question = f"Should '{problem.layer.name}' work on '{unread}'?" if problem.layer else ""
+            yield hit._replace(reason=f"{hit.reason} No fix: with a top of its own, nothing would read '{unread}'. {question}")
+        else:
+            yield hit._replace(fix=_own_top_fix(subject, problem))
 
 
 def _is_partly_unreadable(layer: Message) -> bool:
@@ -340,6 +350,29 @@ def _own_name_fix(subject: NetInPhase, problem: NetProblem, read_last: Mapping[s
         return None
     uses = [(layer.message, "top", index_of(problem, "top"))]
     return rename_blob(uses, name).fix(subject.file.path, f"rename its top to '{name}'")
+
+
+def _left_unread(problem: NetProblem) -> str:
+    """Return a blob made of what a layer overwrites that leads nowhere; empty if all that reads that is of use, or may be."""
+    layer = problem.layer
+    assert layer is not None
+    after = {other.index for other in layer.downstream()}
+    if not after:
+        return ""  # this layer's top is an output as well
+    for top in layer.tops:
+        for reader in top.below.consumers if top.below is not None else ():
+            led_to = [reader, *reader.downstream()]
+            if reader is not layer and not any(other.index in after or _is_of_use(other) for other in led_to):
+                return next((blob.name for other in led_to for blob in other.tops if not blob.consumers), "")
+    return ""
+
+
+def _is_of_use(layer: Layer) -> bool:
+    """Return whether a layer learns or measures something, ends a branch on purpose, or is unknown."""
+    kind = layer.kind
+    if kind is None or kind.opaque or kind.is_loss or kind.measures or not layer.tops:
+        return True
+    return any(map(layer.loss_weight, range(len(layer.tops))))
 
 
 def _own_top_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
