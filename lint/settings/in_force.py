@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..fixes.allowed import is_inside
 from ..proto.named_tuple import NamedTuple
 from .lookups import Lookups
 from .nearest_files import find_config, find_facts
@@ -26,7 +27,10 @@ COMMAND_LINE = "command line: --"
 
 
 class CommandLine(NamedTuple):
-    """The settings of a command line; None and empty mean not set. `config` is a file, `isolated` ignores all of them."""
+    """The settings of a command line; None and empty mean not set. `config` is a file, `isolated` ignores all of them.
+
+    `output_dir` is the folder for patched copies, which are not searched for files to check.
+    """
 
     config: str | None = None
     isolated: bool = False
@@ -47,6 +51,7 @@ class CommandLine(NamedTuple):
     data_facts: str | None = None
     baseline: str | None = None
     write_baseline: str | None = None
+    output_dir: str | None = None
     input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
@@ -194,7 +199,10 @@ class SettingsOfPaths:
         return list(self._baselines.values())
 
     def excluded(self, path: str) -> bool:
-        """Return whether the configuration excludes a path when folders are searched."""
+        """Return whether a path is left out when folders are searched: the configuration excludes it, or it is a copy of ours."""
+        copies = self._command_line.output_dir
+        if copies is not None and is_inside(path, (copies,)):
+            return True
         patterns = self.of(path).exclude
         if not patterns:
             return False
