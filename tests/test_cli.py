@@ -93,6 +93,19 @@ def test_output_dir_gets_the_whole_job_patched(folder: Path) -> None:
     assert '"Fixed"' in (folder / "solver.prototxt").read_text()
 
 
+@pytest.mark.parametrize("colour", ["auto", "always"])
+def test_diff_goes_to_the_output_file_and_can_be_applied(folder: Path, colour: str) -> None:
+    break_solver(folder)
+    printed = run(folder, "solver.prototxt", "--diff", "-o", "-")
+    done = run(folder, "solver.prototxt", "--diff", "-o", "p.diff", "--color", colour)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    assert (folder / "p.diff").read_text() == printed.stdout
+    assert subprocess.run(["patch", "-p1", "-i", "p.diff"], cwd=folder, capture_output=True, check=False).returncode == 0
+    assert (folder / "solver.prototxt").read_text() == SOLVER
+    assert run(folder, "solver.prototxt", "--diff", "-o", "p.diff").returncode == 0
+    assert (folder / "p.diff").read_text() == ""  # nothing is left to patch
+
+
 @pytest.mark.parametrize("output", ["patched", "./deep/er/", "absolute"])
 def test_copies_are_no_input_of_the_next_run_that_writes_them(folder: Path, output: str) -> None:
     break_solver(folder)

@@ -200,7 +200,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         notes.append(_record(session, checked, options.settings.write_baseline))
         failed = False
     elif options.diff:
-        notes += show_diff(patched, checked.sources, colour=_coloured(options))
+        notes += show_diff(patched, checked.sources, options.output_file, colour=_coloured(options))
         failed = bool(patched)
     else:
         notes += _settled(session, checked)
