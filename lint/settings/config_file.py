@@ -17,8 +17,8 @@ from typing import Any
 from ..proto.named_tuple import NamedTuple
 from ..source.numerals import is_dimension, is_number, is_whole
 from ..source.opener import MAX_SETTINGS, Unreadable, read_regular
-from ..source.wording import as_written
-from .lookups import Lookups
+from ..source.wording import as_written, within
+from .lookups import Allowed, Lookups
 from .settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, check_choice, did_you_mean
 from .user_config import trusted_plugins, user_config_path
 
@@ -217,8 +217,13 @@ def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[st
     return options, severities
 
 
-def _option(where: str, selector: str, key: str, default: Any, value: Any) -> Any:
-    """Return a value, checked to be of the type of the option's default."""
+def _option(where: str, selector: str, key: str, allowed: Allowed, value: Any) -> Any:
+    """Return a value, checked to be of the type of the option's default and within its limits."""
+    default, least, greatest = allowed
+    if is_number(default) and is_number(value) and not _is_within(value, least, greatest):
+        raise ConfigError(
+            f"{where}: option '{key}' of rule {selector} must be {within(least, greatest)}, not {as_written(value)}"
+        )
     if isinstance(default, float) and is_number(value):
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list):
@@ -229,6 +234,10 @@ def _option(where: str, selector: str, key: str, default: Any, value: Any) -> An
         return value
     shown = list(default) if isinstance(default, tuple) else default
     raise ConfigError(f"{where}: option '{key}' of rule {selector} must be a value like {as_written(shown)}, not {as_written(value)}")
+
+
+def _is_within(value: float, least: float | None, greatest: float | None) -> bool:
+    return (least is None or value >= least) and (greatest is None or value <= greatest)
 
 
 def _input_shapes(where: str, table: Any) -> dict[str, tuple[int, ...]]:
