@@ -24,8 +24,13 @@ class UsageError(Exception):
 
 
 def complain(sentence: str) -> None:
-    """Prints a sentence to standard error."""
-    print_fitted(f"caffe-lint: {visible(sentence)}\n", to_stderr=True)
+    """Prints a sentence of the program's own to standard error."""
+    print_error(f"caffe-lint: {sentence}")
+
+
+def print_error(sentence: str) -> None:
+    """Prints a sentence, which begins with the place that it is about, to standard error: one line, whatever names are in it."""
+    print_fitted(f"{visible(sentence)}\n", to_stderr=True)
 
 
 def print_fitted(text: str, *, to_stderr: bool = False) -> None:
