@@ -165,6 +165,10 @@ def test_a_severity_decides_on_the_exit_status(folder: Path) -> None:
         ),
         ('fail-on = "never"', "'fail-on' must be one of advice, warning, error, not 'never'"),
         ("baseline = 3", "'baseline' must be a string, not 3"),
+        *((f'{key} = "{text}"', f"'{key}' must not be empty") for key in ("baseline", "weights", "dialect") for text in ("", " ")),
+        ('caffe-version = ""', "'caffe-version' must not be empty"),
+        ('weights = "a.caffemodel,"', "'weights' must be files with a comma between two, not 'a.caffemodel,'"),
+        ('[per-file]\n"a/**" = {weights = ""}', "per-file 'a/**': 'weights' must not be empty"),
         ('ignore = "N3"', "'ignore' must be a list of strings, not 'N3'"),
         ('ignore = ["N999"]', "unknown rule 'N999'"),
         ('per-file = "x"', "'per-file' must be a table of patterns"),
@@ -199,6 +203,50 @@ def test_what_is_wrong_is_said_with_file_and_key(tmp_path: Path, text: str, word
         settings_in(str(config))
     assert str(error.value).startswith(str(config))
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('dialect = "nvcafe"', "caffe-lint.toml:dialect: unknown dialect 'nvcafe'; did you mean 'nvcaffe'?"),
+        ('caffe-version = "x"', "caffe-lint.toml:caffe-version: invalid Caffe version 'x'; expected a version such as 1.0, "),
+        ('weights = "a.caffemodel"', "caffe-lint.toml:weights: a.caffemodel: no such file"),
+        ('weights = "models"', "caffe-lint.toml:weights: models: not a file"),
+        ('baseline = "nope.json"', "caffe-lint.toml:baseline: nope.json: no such baseline; create it with --write-baseline"),
+        ('baseline = "net.prototxt"', "caffe-lint.toml:baseline: net.prototxt: "),
+        ('[per-file]\n"*" = {dialect = "bvcl"}', "caffe-lint.toml:per-file.'*'.dialect: unknown dialect 'bvcl'; did you mean"),
+    ],
+)
+def test_what_is_found_out_later_is_said_with_file_and_key_too(folder: Path, text: str, words: str) -> None:
+    configure(folder, f"{text}\n")
+    for arguments in ([], ["config"]):
+        done = run(folder, *arguments, "solver.prototxt")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"caffe-lint: {words}")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--dialect", "bvcl", "unknown dialect 'bvcl'; did you mean 'bvlc'?"),
+        ("--weights", "a.caffemodel", "weights: a.caffemodel: no such file"),
+        ("--baseline", "nope.json", "nope.json: no such baseline; create it with --write-baseline nope.json"),
+    ],
+)
+def test_of_two_values_the_one_in_force_is_said(folder: Path, option: str, value: str, words: str) -> None:
+    configure(folder, f'{option[2:]} = "another"\n')
+    done = run(folder, "solver.prototxt", option, value)
+    assert (done.returncode, done.stderr) == (2, f"caffe-lint: {words}\n")
+
+
+def test_of_the_dialects_those_like_an_unknown_one_are_named_and_where_all_are(folder: Path) -> None:
+    said = run(folder, "solver.prototxt", "--dialect", "yolo").stderr
+    assert "known: mobilenet-yolo, yolov3-windows, caffe-yolov2, caffe-yolo; all " in said
+    said = run(folder, "solver.prototxt", "--dialect", "xyz").stderr
+    assert "unknown dialect 'xyz'; known: bvlc, ssd, " in said
+    table = Path(said.rstrip("\n").rpartition(" are in ")[2])
+    assert "\nssd\t" in table.read_text()
+    assert len(said) < 300 + len(str(table))
 
 
 @pytest.mark.parametrize(

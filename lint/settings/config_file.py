@@ -146,6 +146,8 @@ def _values(where: str, folder: str, table: dict[str, Any], known: list[str], lo
         elif KEYS[key].kind in ("path", "paths"):
             text = _checked(where, key, value, "path", lookups)
             paths = text.split(",") if KEYS[key].kind == "paths" else [text]
+            if not all(paths):
+                raise ConfigError(f"{where}: '{key}' must be files with a comma between two, not {as_written(text)}")
             values[key] = ",".join(os.path.relpath(os.path.join(folder, path)) for path in paths)
         else:
             values[key.replace("-", "_")] = _checked(where, key, value, KEYS[key].kind, lookups)
@@ -183,8 +185,10 @@ def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> A
             return value
         raise ConfigError(f"{where}: '{key}' must be a URL such as https://example.org/docs/, not {as_written(value)}")
     if kind in ("text", "path"):
-        if isinstance(value, str):
+        if isinstance(value, str) and value.strip():
             return value
+        if isinstance(value, str):
+            raise ConfigError(f"{where}: '{key}' must not be empty")
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
         if kind == "selectors":
             lookups.check_selectors(where, tuple(value))

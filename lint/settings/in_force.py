@@ -13,7 +13,7 @@ from ..fixes.allowed import is_inside
 from ..proto.named_tuple import NamedTuple
 from .lookups import Lookups
 from .nearest_files import find_config, find_facts
-from .settings import CHOICES, PRESETS, Settings, check_choice
+from .settings import CHOICES, PRESETS, ConfigError, Settings, check_choice
 
 if TYPE_CHECKING:
     from ..proto.schema import Schema
@@ -94,6 +94,11 @@ class Combined(NamedTuple):
     settings: Settings
     origins: dict[str, tuple[str, ...]]
 
+    def place_of(self, name: str) -> str:
+        """Return the file and key that set a field, to begin a message with; nothing if no configuration file does."""
+        place = self.origins.get(name, (COMMAND_LINE,))[-1]
+        return "" if place.startswith(COMMAND_LINE) else f"{place}: "
+
 
 def combined(layers: Iterable[Layer]) -> Combined:
     """Combine layers, from the lowest to the highest."""
@@ -169,11 +174,11 @@ class SettingsOfPaths:
         layers = Layer.of(self._read(config), path) if config else []
         key = config, facts, tuple(layer.origin for layer in layers)
         if key not in self._settings:
-            settings = combined([*layers, *self._of_command_line()]).settings
-            settings.check(self.schema)
-            self._settings[key] = settings._replace(
+            found = combined([*layers, *self._of_command_line()])
+            found.settings.check(self.schema, found.place_of)
+            self._settings[key] = found.settings._replace(
                 facts=self._read_facts(facts),
-                known=self._read_baseline(settings.baseline),
+                known=self._read_baseline(found.settings.baseline, found.place_of("baseline")),
                 elsewhere=self.of,
                 excludes=self.excluded,
             )
@@ -235,15 +240,18 @@ class SettingsOfPaths:
             self._facts[path] = self._lookups.read_facts(path)
         return self._facts[path]
 
-    def _read_baseline(self, path: str | None) -> Any:
-        """Return the known findings; none if all are to be written to a new baseline."""
+    def _read_baseline(self, path: str | None, place: str) -> Any:
+        """Return the known findings; none if all are to be written to a new baseline. Messages begin with the place of the path."""
         target = self._command_line.write_baseline
         if target:
             return self._lookups.empty_baseline(target)
         if path is None:
             return None
         if path not in self._baselines:
-            self._baselines[path] = self._lookups.read_baseline(path)
+            try:
+                self._baselines[path] = self._lookups.read_baseline(path)
+            except ConfigError as error:
+                raise ConfigError(f"{place}{error}") from None
         return self._baselines[path]
 
     def _of_command_line(self) -> list[Layer]:
