@@ -81,7 +81,7 @@ def grammar() -> dict[str, Any]:
             "comment": {
                 "patterns": [
                     {
-                        "match": r"(#)\s*(caffe-lint:\s*(?:file-)?ignore\[[^\]]*\])?.*$",
+                        "match": r"(#)\s*((?i:caffe-lint\s*:\s*(?:file-)?ignore)\s*\[[^\]]*\])?.*$",
                         "name": "comment.line.number-sign.prototxt",
                         "captures": {
                             "1": {"name": "punctuation.definition.comment.prototxt"},

@@ -360,6 +360,11 @@ class Schema:
         return {**self.__dict__, "_messages": {}, "_enums": {}}
 
 
+def dialects_table() -> str:
+    """Return the path of the table of all dialects, with a line on each."""
+    return os.path.join(os.path.dirname(__file__), "dialects.tsv")
+
+
 def _read(name: str) -> str:
     with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
         return file.read()
@@ -386,7 +391,7 @@ def _caffe_dialects() -> tuple[Dialect, ...]:
     listed = NO_DIALECTS.union(*_caffe_layer_types().values()) - _KNOWN_IN_PART
     knows_layers = True
     dialects = []
-    for line in _read("dialects.tsv").splitlines():
+    for line in _read(dialects_table()).splitlines():
         if line.startswith("#"):
             knows_layers = False
             continue

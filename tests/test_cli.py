@@ -93,6 +93,51 @@ def test_output_dir_gets_the_whole_job_patched(folder: Path) -> None:
     assert '"Fixed"' in (folder / "solver.prototxt").read_text()
 
 
+@pytest.mark.parametrize("colour", ["auto", "always"])
+def test_diff_goes_to_the_output_file_and_can_be_applied(folder: Path, colour: str) -> None:
+    break_solver(folder)
+    printed = run(folder, "solver.prototxt", "--diff", "-o", "-")
+    done = run(folder, "solver.prototxt", "--diff", "-o", "p.diff", "--color", colour)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    assert (folder / "p.diff").read_text() == printed.stdout
+    assert subprocess.run(["patch", "-p1", "-i", "p.diff"], cwd=folder, capture_output=True, check=False).returncode == 0
+    assert (folder / "solver.prototxt").read_text() == SOLVER
+    assert run(folder, "solver.prototxt", "--diff", "-o", "p.diff").returncode == 0
+    assert (folder / "p.diff").read_text() == ""  # nothing is left to patch
+
+
+@pytest.mark.parametrize("output", ["patched", "./deep/er/", "absolute"])
+def test_copies_are_no_input_of_the_next_run_that_writes_them(folder: Path, output: str) -> None:
+    break_solver(folder)
+    (folder / ".git").mkdir()
+    output = str(folder / output) if output == "absolute" else output
+    first = run(folder, ".", "--fix", "--output-dir", output, "--output-format", "concise")
+    written = sorted(folder.rglob("*.prototxt"))
+    again = run(folder, ".", "--fix", "--output-dir", output, "--output-format", "concise")
+    assert (again.stdout, again.stderr, again.returncode) == (first.stdout, first.stderr, 0)
+    assert len(written) == 4
+    assert sorted(folder.rglob("*.prototxt")) == written
+    assert "4 files checked" in run(folder, ".", "--select", "E").stdout  # without --output-dir they are files like others
+
+
+def test_copies_of_solvers_are_not_searched_for_those_that_name_a_net(folder: Path) -> None:
+    (folder / "solver.prototxt").write_text(SOLVER.replace("net.prototxt", str(folder / "net.prototxt")))
+    (folder / ".git").mkdir()
+    for _ in range(2):
+        done = run(folder, "net.prototxt", "--with-solvers", "--fix", "--output-dir", "patched")
+        assert "2 files checked" in done.stdout
+    assert "3 files checked" in run(folder, "net.prototxt", "--with-solvers").stdout
+
+
+@pytest.mark.parametrize("named", [".", "sub", "sub/solver.prototxt"])
+def test_a_file_named_inside_the_folder_for_copies_is_checked(folder: Path, named: str) -> None:
+    (folder / "sub").mkdir()
+    for name in ("solver.prototxt", "net.prototxt"):
+        (folder / name).rename(folder / "sub" / name)
+    done = run(folder, named, "--fix", "--output-dir", "." if named == "." else "sub")
+    assert "2 files checked" in done.stdout
+
+
 def test_standard_input_is_checked_and_patched_to_standard_output(folder: Path) -> None:
     bad = SOLVER.replace('"fixed"', '"Fixed"').encode()
     checked = run(folder, "-", "--stdin-filename", "solver.prototxt", "--output-format", "concise", stdin=bad)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from caffe_lint.proto.parser import parse
 from caffe_lint.rule.registry import all_rules
 from caffe_lint.rule.suppressions import read_suppressions
 from caffe_lint.settings.config_file import KEYS, read_config
+from caffe_lint.settings.lookups import Allowed
 from caffe_lint.settings.nearest_files import find_config
 from caffe_lint.settings.settings import PRESETS, ConfigError, Settings
 
@@ -163,6 +165,10 @@ def test_a_severity_decides_on_the_exit_status(folder: Path) -> None:
         ),
         ('fail-on = "never"', "'fail-on' must be one of advice, warning, error, not 'never'"),
         ("baseline = 3", "'baseline' must be a string, not 3"),
+        *((f'{key} = "{text}"', f"'{key}' must not be empty") for key in ("baseline", "weights", "dialect") for text in ("", " ")),
+        ('caffe-version = ""', "'caffe-version' must not be empty"),
+        ('weights = "a.caffemodel,"', "'weights' must be files with a comma between two, not 'a.caffemodel,'"),
+        ('[per-file]\n"a/**" = {weights = ""}', "per-file 'a/**': 'weights' must not be empty"),
         ('ignore = "N3"', "'ignore' must be a list of strings, not 'N3'"),
         ('ignore = ["N999"]', "unknown rule 'N999'"),
         ('per-file = "x"', "'per-file' must be a table of patterns"),
@@ -176,6 +182,14 @@ def test_a_severity_decides_on_the_exit_status(folder: Path) -> None:
         ("[rules.G101]\nvalu = 3", "rule G101 has no option 'valu'; did you mean 'value'?"),
         ('[rules.G101]\nvalue = "3"', "option 'value' of rule G101 must be a value like 0.0, not '3'"),
         ("[rules.G101]\nvalue = true", "option 'value' of rule G101 must be a value like 0.0, not true"),
+        ("[rules.G102]\ntimes = -1", "option 'times' of rule G102 must be at least 1, not -1"),
+        ("[rules.G102]\ntimes = 0.99", "option 'times' of rule G102 must be at least 1, not 0.99"),
+        ("[rules.G101]\nvalue = -35.0", "option 'value' of rule G101 must be at least 0, not -35.0"),
+        ("[rules.G101]\ndeep = 0", "option 'deep' of rule G101 must be at least 1, not 0"),
+        ("[rules.P305]\ntab_width = 101", "option 'tab_width' of rule P305 must be from 1 to 100, not 101"),
+        ("[rules.T202]\nshare = 1.5", "option 'share' of rule T202 must be from 0 to 1, not 1.5"),
+        ('[per-file]\n"a/**" = {rules.G104.times = -2.0}', "option 'times' of rule G104 must be at least 1, not -2.0"),
+        ("[rules.G102]\ntimes = nan", "option 'times' of rule G102 must be a value like 1.0, not nan"),
         ('[rules.G101]\nseverity = "bad"', "'rules.G101.severity' must be one of"),
         ("[rules.G1]\nvalue = 3", "unknown rule 'G1'"),
         ("\udcff = 1", "caffe-lint.toml"),
@@ -189,6 +203,75 @@ def test_what_is_wrong_is_said_with_file_and_key(tmp_path: Path, text: str, word
         settings_in(str(config))
     assert str(error.value).startswith(str(config))
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('dialect = "nvcafe"', "caffe-lint.toml:dialect: unknown dialect 'nvcafe'; did you mean 'nvcaffe'?"),
+        ('caffe-version = "x"', "caffe-lint.toml:caffe-version: invalid Caffe version 'x'; expected a version such as 1.0, "),
+        ('weights = "a.caffemodel"', "caffe-lint.toml:weights: a.caffemodel: no such file"),
+        ('weights = "models"', "caffe-lint.toml:weights: models: not a file"),
+        ('baseline = "nope.json"', "caffe-lint.toml:baseline: nope.json: no such baseline; create it with --write-baseline"),
+        ('baseline = "net.prototxt"', "caffe-lint.toml:baseline: net.prototxt: "),
+        ('[per-file]\n"*" = {dialect = "bvcl"}', "caffe-lint.toml:per-file.'*'.dialect: unknown dialect 'bvcl'; did you mean"),
+    ],
+)
+def test_what_is_found_out_later_is_said_with_file_and_key_too(folder: Path, text: str, words: str) -> None:
+    configure(folder, f"{text}\n")
+    for arguments in ([], ["config"]):
+        done = run(folder, *arguments, "solver.prototxt")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"caffe-lint: {words}")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--dialect", "bvcl", "unknown dialect 'bvcl'; did you mean 'bvlc'?"),
+        ("--weights", "a.caffemodel", "weights: a.caffemodel: no such file"),
+        ("--baseline", "nope.json", "nope.json: no such baseline; create it with --write-baseline nope.json"),
+    ],
+)
+def test_of_two_values_the_one_in_force_is_said(folder: Path, option: str, value: str, words: str) -> None:
+    configure(folder, f'{option[2:]} = "another"\n')
+    done = run(folder, "solver.prototxt", option, value)
+    assert (done.returncode, done.stderr) == (2, f"caffe-lint: {words}\n")
+
+
+def test_of_the_dialects_those_like_an_unknown_one_are_named_and_where_all_are(folder: Path) -> None:
+    said = run(folder, "solver.prototxt", "--dialect", "yolo").stderr
+    assert "known: mobilenet-yolo, yolov3-windows, caffe-yolov2, caffe-yolo; all " in said
+    said = run(folder, "solver.prototxt", "--dialect", "xyz").stderr
+    assert "unknown dialect 'xyz'; known: bvlc, ssd, " in said
+    table = Path(said.rstrip("\n").rpartition(" are in ")[2])
+    assert "\nssd\t" in table.read_text()
+    assert len(said) < 300 + len(str(table))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("G102]\ntimes = 1", 1.0), ("T202]\nshare = 1", 1.0), ("T202]\nshare = 0", 0.0), ("P305]\ntab_width = 100", 100)]
+)
+def test_an_option_may_be_its_limit(tmp_path: Path, text: str, value: float) -> None:
+    config = tmp_path / "caffe-lint.toml"
+    config.write_text(f"[rules.{text}\n")
+    ((option,),) = (options.values() for options in settings_in(str(config)).options.values())
+    assert option == value
+
+
+def test_all_numbers_of_our_rules_have_limits() -> None:
+    for code, rule in all_rules().items():
+        for name, option in rule.options.items():
+            assert option.least is not None, f"{code} {name}"
+            assert option.least <= option.default <= (math.inf if option.greatest is None else option.greatest), f"{code} {name}"
+
+
+@pytest.mark.parametrize("value", [-7, 0.5, 1e300])
+def test_an_option_of_a_plugin_needs_no_limits(tmp_path: Path, value: float) -> None:
+    config = tmp_path / "caffe-lint.toml"
+    config.write_text(f"[rules.theirs]\nsize = {value}\n")
+    lookups = LOOKUPS._replace(rule_options=lambda selector: ("X001", {"size": Allowed(1.0)}))
+    assert read_config(str(config), lookups, is_named=True).values["options"] == {"X001": {"size": value}}
 
 
 # -- the command -----------------------------------------------------------------------------------------------------

@@ -168,6 +168,15 @@ def test_a_cause_is_suppressed_at_its_place(folder: Path) -> None:
     assert "No problem found" in run(folder, "train.log", "--solver", "solver.prototxt").stdout
 
 
+def test_the_patch_goes_to_the_output_file_without_colours(folder: Path) -> None:
+    asked = ("train.log", "--solver", "solver.prototxt", "--diff")
+    printed = run(folder, *asked)
+    done = run(folder, *asked, "--output-file", "fix.patch", "--color", "always")
+    assert (done.returncode, done.stdout, done.stderr) == (printed.returncode, "", printed.stderr)
+    assert (folder / "fix.patch").read_text() == printed.stdout
+    assert "+base_lr: " in printed.stdout
+
+
 def test_select_ignore_exit_zero_and_output_file(folder: Path) -> None:
     assert run(folder, "train.log", "--ignore", "T").returncode == 0
     assert run(folder, "train.log", "--select", "learning-rate-explosion").returncode == 1

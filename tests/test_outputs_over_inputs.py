@@ -42,7 +42,9 @@ def contents(folder: Path) -> dict[str, bytes]:
         (("solver.prototxt", "--output-format", "html", "--output-file"), "net.prototxt"),
         ((".", "--jobs", "2", "-o"), "net.prototxt"),
         (("view", "solver.prototxt", "-o"), "link"),
+        (("solver.prototxt", "--diff", "-o"), "net.prototxt"),
         (("log", "train.log", "--solver", "solver.prototxt", "-o"), "net.prototxt"),
+        (("log", "train.log", "--solver", "solver.prototxt", "--diff", "-o"), "link"),
         (("simulate", "solver.prototxt", "--from-scratch", "--log-output"), "link"),
     ],
 )

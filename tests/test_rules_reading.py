@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -383,6 +384,48 @@ def test_what_the_net_of_a_solver_is_instead_of_a_net(
     Path("solver.prototxt").write_text(SOLVER)
     found = [finding for finding in findings_on_disk("solver.prototxt") if finding.code == "E123"]
     assert [(one.message, one.severity) for one in found] == [(f"net file 'net.prototxt' {what}", severity)]
+
+
+@pytest.mark.parametrize("written", ["net.prototxt", "./net.prototxt", "sub/../net.prototxt", "absolute"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to itself", "broken link"])
+def test_what_is_no_file_where_the_net_should_be_is_not_taken_for_another_net(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, written: str
+) -> None:
+    (tmp_path / ".git").mkdir()
+    for folder in ("job", "job/sub", "other"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "other" / "net.prototxt").write_text(LAYER)
+    net = tmp_path / "job" / "net.prototxt"
+    if kind == "folder":
+        net.mkdir()
+    elif kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("needs named pipes")
+        os.mkfifo(net)
+    else:
+        net.symlink_to("net.prototxt" if kind == "link to itself" else "gone/net.prototxt")
+    written = str(net) if written == "absolute" else written
+    (tmp_path / "job" / "solver.prototxt").write_text(SOLVER.replace("net.prototxt", written))
+    monkeypatch.chdir(tmp_path)
+    found = findings_on_disk("job/solver.prototxt")
+    (finding,) = (one for one in found if one.code in ("P101", "E121", "E122", "E123"))
+    assert (finding.code, finding.severity) == ("E123", "warning")
+    assert finding.message == "net file 'job/net.prototxt' cannot be read"
+
+
+def test_a_folder_in_one_place_does_not_hide_the_net_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the working directory, the path leads to a folder; from that of the solver, to the net."""
+    (tmp_path / "net.prototxt").mkdir()
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "net.prototxt").write_text(LAYER)
+    (tmp_path / "job" / "solver.prototxt").write_text(SOLVER)
+    monkeypatch.chdir(tmp_path)
+    assert [one for one in findings_on_disk("job/solver.prototxt") if one.code in ("P101", "E121", "E122", "E123")] == []
+
+
+def test_an_empty_path_names_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [one.code for one in check(SOLVER.replace("net.prototxt", ""), "solver.prototxt", select=("E12",))] == ["E121"]
 
 
 def test_a_net_that_may_not_be_read_is_said_at_its_solver(tmp_path: Path) -> None:

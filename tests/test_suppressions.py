@@ -72,6 +72,10 @@ def test_codes_prefixes_and_names_suppress_at_the_end_of_a_line(selector: str) -
     [
         "#caffe-lint:ignore[E206]",
         "## caffe-lint:  ignore [ E206 ]",
+        "# Caffe-Lint: Ignore[e206]",
+        "#  caffe-lint :  ignore [ E206 ]",
+        "# CAFFE-LINT\t:IGNORE[Invalid-Axis]",
+        "# caffe-lint: File-Ignore[E206]",
         "# four of them  # caffe-lint: ignore[E206]",
         '# caffe-lint: ignore[E206] the data come with 8 axes: see "README"',
         "# caffe-lint: ignore[E101, E206] # caffe-lint: ignore[E102]",
@@ -166,6 +170,11 @@ def test_an_unused_suppression_is_reported_at_its_name_and_removed() -> None:
         ("# caffe-lint: file-ignore[E101] once\r\n{}", "{}"),
         ("# of 2015 ## caffe-lint: file-ignore[E101]\n{}", "# of 2015\n{}"),
         ("# caffe-lint: ignore[E101]  # caffe-lint: ignore[E102]\n{}", "{}"),
+        ("# caffe-lint: ignore[E101, E102] reason # more\n{}", "# more\n{}"),
+        ("  # caffe-lint: ignore[E101]\t## of 2015 # both\r\n{}", "  ## of 2015 # both\r\n{}"),
+        ("# caffe-lint: file-ignore[E101] see #12 and c#\n{}", "{}"),
+        ("# old # caffe-lint: file-ignore[E101] reason  #more\n{}", "# old  #more\n{}"),
+        ('x_: 1 # caffe-lint: ignore[E101, E102] reason # more\n{}', 'x_: 1 # more\n{}'),
     ],
 )
 def test_the_fix_leaves_no_trace(text: str, fixed: str) -> None:
@@ -243,6 +252,11 @@ def test_an_unused_suppression_is_suppressed_by_its_own_name_only() -> None:
         ("# caffe-lint: ignroe[E206]", "did you mean 'ignore'?"),
         ("# caffe-lint: disable=E206", "expected ignore[CODE]"),
         ("# caffe-lint:", "empty suppression"),
+        ("# Caffe-Lint: Ignroe[E206]", "unknown suppression 'Caffe-Lint: Ignroe'; did you mean 'ignore'?"),
+        ("# Caffe-Lint : ignore E206", "no codes in brackets"),
+        ("# caffelint: ignore[E206]", "unknown suppression 'caffelint: ignore'; did you mean 'caffe-lint: ignore'?"),
+        ("# caffe_lint: file-ignore[E206]", "did you mean 'caffe-lint: file-ignore'?"),
+        ("# Caffe lint ignore[E206]", "did you mean 'caffe-lint: ignore'?"),
         ("# caffe-lint: ignore[X999]", "unknown rule 'X999'"),
         ("# caffe-lint: ignore[invalid-axes]", "did you mean 'invalid-axis'?"),
         ("# caffe-lint: ignore[E206;E208]", "unknown rule 'E206;E208'"),
@@ -260,8 +274,21 @@ def test_a_known_code_next_to_an_unknown_one_applies() -> None:
     assert codes(with_line(NET, "axis: 7", "# caffe-lint: ignore[X1, E206]")) == ["P902", OUTPUT]
 
 
-def test_mentioning_the_linter_in_a_comment_is_not_a_suppression() -> None:
-    assert codes(with_line(NET, "axis: 7", "# checked by caffe-lint: fine")) == [AXIS, OUTPUT]
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "# checked by caffe-lint: fine",
+        "# Caffe-Lint: fine",
+        "# caffe-lint : checked in May",
+        "# caffe-lint ignores this layer",
+        "# caffe-lint ignore",
+        "# Caffe lint-free version",
+        "# lint[E206]",
+        "# caffe-lintel: ignore[E206]",
+    ],
+)
+def test_mentioning_the_linter_in_a_comment_is_not_a_suppression(comment: str) -> None:
+    assert codes(with_line(NET, "axis: 7", comment)) == [AXIS, OUTPUT]
 
 
 def test_a_comment_after_an_unclosed_string_is_seen() -> None:

@@ -62,6 +62,73 @@ def test_names_in_files_do_nothing(tmp_path: Path, arguments: list[str]) -> None
     ask_for_text(done.stderr)
 
 
+# A solver and a net that Caffe refuses, with names that would be lines of a report: of layers, blobs, files and more.
+_LIE = "\\r\\nnet.prototxt:1:1: LIE"
+REFUSED = f"""
+layer {{ name: "in{_LIE}" type: "Input" top: "t{_LIE}" input_param {{ shape {{ dim: 1 dim: 4 }} }} }}
+layer {{ name: "ip{_LIE}" type: "InnerProduct" bottom: "u{_LIE}" top: "p{_LIE}" inner_product_param {{ num_output: 10 }} }}
+layer {{ name: "odd{_LIE}" type: "Odd{_LIE}" bottom: "p{_LIE}" top: "o{_LIE}" }}
+layer {{ name: "loss{_LIE}" type: "EuclideanLoss" bottom: "o{_LIE}" bottom: "t{_LIE}" top: "l{_LIE}" loss_weight: 9e9 }}
+"""
+TRAINED = f"""
+layer {{ name: "in{_LIE}" type: "Input" top: "t{_LIE}" input_param {{ shape {{ dim: 1 dim: 4 }} }} }}
+layer {{ name: "ip{_LIE}" type: "InnerProduct" bottom: "t{_LIE}" top: "p{_LIE}"
+        inner_product_param {{ num_output: 4 weight_filler {{ type: "gaussian" std: 1e9 }} }} }}
+layer {{ name: "loss{_LIE}" type: "EuclideanLoss" bottom: "p{_LIE}" bottom: "t{_LIE}" top: "l{_LIE}" loss_weight: 9e9 }}
+"""
+
+
+@pytest.mark.parametrize("net", [REFUSED, TRAINED], ids=["refused", "trained"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["."],
+        ["solver.prototxt", "--output-format", "concise"],
+        ["net", "net.prototxt"],
+        ["net", "solver.prototxt", "--output-format", "json"],
+        ["signal", "solver.prototxt"],
+        ["signal", "solver.prototxt", "--trace", "--from-scratch"],
+        ["simulate", "solver.prototxt", "--from-scratch"],
+        ["schedule", "solver.prototxt"],
+        ["probe", "solver.prototxt", "-o", "probe"],
+        ["inputs", "solver.prototxt"],
+        ["log", "train.log", "--solver", "solver.prototxt"],
+    ],
+    ids=" ".join,
+)
+def test_no_name_makes_a_line_of_its_own(tmp_path: Path, net: str, arguments: list[str]) -> None:
+    if arguments[0] == "simulate":
+        pytest.importorskip("numpy", reason="the simulator needs numpy")
+    (tmp_path / "net.prototxt").write_text(net)
+    (tmp_path / "solver.prototxt").write_text(
+        f'net: "net.prototxt"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 9\nsnapshot_prefix: "s{_LIE}"\ntype: "SGD{_LIE}"\n'
+    )
+    (tmp_path / "train.log").write_text("I0101 00:00:00.000000  1 solver.cpp:218] Iteration 0, loss = nan\n")
+    done = run(tmp_path, *arguments)
+    said = (done.stdout + done.stderr).decode()
+    assert said
+    assert "\r" not in said
+    assert [line for line in said.splitlines() if line.startswith("net.prototxt:1:1: LIE")] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["net"], ["signal"], ["schedule"], ["inputs"], ["config"], ["log"], ["init"], ["probe", "-o", "made\nLIE", "--force"]],
+    ids=" ".join,
+)
+def test_no_path_makes_a_line_of_its_own(tmp_path: Path, arguments: list[str]) -> None:
+    folder = tmp_path / "sub\nLIE"
+    folder.mkdir()
+    (folder / "caffe-lint.toml").write_text('[per-file]\n"a\\nLIE" = {fail-on = "error"}\n"*" = {fail-on = "advice"}\n')
+    (folder / "n\nLIE").write_text('net: "no\nLIE"\nbase_lr: 0.01\nlr_policy: "fixed"\nmax_iter: 9\n')
+    (folder / "net\nLIE").write_text(TRAINED)
+    command, *options = arguments
+    for path in ("n\nLIE", "net\nLIE", "gone\nLIE", "."):
+        done = run(folder, command, os.path.join("..", folder.name, path), *options)
+        said = (done.stdout + done.stderr).decode()
+        assert [line for line in said.splitlines() if line.startswith("LIE")] == []
+
+
 @pytest.mark.parametrize("output_format", FORMATS)
 def test_paths_do_nothing(tmp_path: Path, output_format: str) -> None:
     folder = tmp_path / "sub\n::set-output name=a::b"

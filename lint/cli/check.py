@@ -60,7 +60,6 @@ class Options(NamedTuple):
     add_ignore: bool = False
     unsafe_fixes: bool = False
     diff: bool = False
-    output_dir: str | None = None
     with_solvers: bool = False
     output_format: str = "full"
     output_file: str | None = None
@@ -109,9 +108,9 @@ def _ask_for_sense(paths: tuple[str, ...], options: Options) -> None:
 
         if meant := nearest_name(paths[0], sorted(COMMANDS)):
             raise UsageError(f"no command and no file is called '{paths[0]}'; did you mean `caffe-lint {meant}`?")
-    if options.output_dir and not options.fix:
+    if options.settings.output_dir and not options.fix:
         raise UsageError("--output-dir needs --fix")
-    check_output_folder(options.output_dir)
+    check_output_folder(options.settings.output_dir)
     check_output_folder(options.cache_dir)
     if options.cache_dir and options.no_cache:
         raise UsageError("--cache-dir and --no-cache cannot be combined")
@@ -145,7 +144,7 @@ def _hold_apart(what: str, paths: tuple[str, ...], options: Options, *others: st
 def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
     """Checks, reports and patches as the options say. Raises InputError."""
     session = Session(
-        options.settings, options.proto, keeping=None if options.no_cache else Keeping(options.cache_dir)
+        _searching(paths, options.settings), options.proto, keeping=None if options.no_cache else Keeping(options.cache_dir)
     )
     settings = session.settings
     piped_from = [options.stdin_filename or "."] if "-" in paths else []
@@ -205,7 +204,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         notes.append(_record(session, checked, options.settings.write_baseline))
         failed = False
     elif options.diff:
-        notes += show_diff(patched, checked.sources, colour=_coloured(options))
+        notes += show_diff(patched, checked.sources, options.output_file, colour=_coloured(options))
         failed = bool(patched)
     else:
         notes += _settled(session, checked)
@@ -216,7 +215,7 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
             sources = {path: text for path, text in checked.sources.items() if path not in unverified}
             if piped is not None:
                 sources[piped] = files.given[piped]
-            written = _write(session, patched, sources, options.output_dir, piped, files.roots or ())
+            written = _write(session, patched, sources, options.settings.output_dir, piped, files.roots or ())
             errors += written.failures
             done = {os.path.realpath(path) for path in written.paths if path in patched}
             if piped in patched:
@@ -250,6 +249,12 @@ def check_once(paths: tuple[str, ...], options: Options) -> Outcome:
         complain(sentence)
     status = EXIT_FAILED if errors else EXIT_FINDINGS if failed and not options.exit_zero else EXIT_CLEAN
     return Outcome(status, (*checked.sources, *settings.files()))
+
+
+def _searching(paths: tuple[str, ...], settings: CommandLine) -> CommandLine:
+    """The settings by which files are searched: the folder for copies is left out unless something in it was named."""
+    output = settings.output_dir
+    return settings._replace(output_dir=None) if output and any(is_inside(path, (output,)) for path in paths) else settings
 
 
 def _shows_verdicts(options: Options) -> bool:

@@ -24,8 +24,13 @@ class UsageError(Exception):
 
 
 def complain(sentence: str) -> None:
-    """Prints a sentence to standard error."""
-    print_fitted(f"caffe-lint: {visible(sentence)}\n", to_stderr=True)
+    """Prints a sentence of the program's own to standard error."""
+    print_error(f"caffe-lint: {sentence}")
+
+
+def print_error(sentence: str) -> None:
+    """Prints a sentence, which begins with the place that it is about, to standard error: one line, whatever names are in it."""
+    print_fitted(f"{visible(sentence)}\n", to_stderr=True)
 
 
 def print_fitted(text: str, *, to_stderr: bool = False) -> None:
@@ -76,14 +81,23 @@ def _cleaned(text: str, has_commands: bool) -> bytes:
 
 
 def show_diff(
-    patched: Mapping[str, bytes], sources: Mapping[str, bytes], *, colour: bool, to_stderr: bool = False
+    patched: Mapping[str, bytes],
+    sources: Mapping[str, bytes],
+    output_file: str | None,
+    *,
+    colour: bool,
+    to_stderr: bool = False,
 ) -> list[str]:
-    """Prints the patches of files, and gives what to say of where they are to be applied, if not in the working directory."""
+    """Writes the patches of files to a file, without colours, or prints them if none is named. Raises InputError.
+
+    Gives what to say of where they are to be applied, if not in the working directory.
+    """
     from ..report.diff import base_of, render  # keeps difflib out of the start
 
     base = base_of(patched)
-    for path in sorted(patched):
-        print_text(render(path, sources[path], patched[path], base=base, colour=colour), to_stderr=to_stderr)
+    colour = colour and not output_file
+    text = "".join(render(path, sources[path], patched[path], base=base, colour=colour) for path in sorted(patched))
+    write_report(text, output_file, to_stderr=to_stderr)
     if base == os.path.realpath(os.curdir):
         return []
     return [f"the paths of the patch begin in {base}: apply it with patch -p1 -d {base}"]

@@ -13,6 +13,7 @@ from ..settings.nearest_files import find_config
 from ..source.errors import InputError
 from ..source.files import repository_root, shown
 from ..source.opener import MAX_SETTINGS, read_regular
+from ..source.visible import visible
 from .check import Options, check
 from .console import EXIT_CLEAN, EXIT_FAILED, complain, print_text, write_output
 from .help_groups import GroupedCommand
@@ -80,8 +81,8 @@ def init(folder: str) -> int:
 
 def _write(path: str, text: str) -> None:
     write_output(path, text.encode())
-    print_text(f"wrote {path}\n")
+    print_text(f"wrote {visible(path)}\n")
 
 
 def _is_there(path: str, what_to_do: str = "") -> None:
-    print_text(f"{path} is there and stays as it is{f'; {what_to_do}' if what_to_do else ''}\n")
+    print_text(f"{visible(path)} is there and stays as it is{f'; {what_to_do}' if what_to_do else ''}\n")

@@ -13,6 +13,7 @@ from ..report import FORMATS, Summary, render
 from ..settings.in_force import CommandLine
 from ..settings.nearest_files import FACTS_NAME
 from ..source.errors import InputError
+from ..source.visible import visible
 from ..source.wording import counted
 from ..source.workers import cores
 from .console import (
@@ -159,4 +160,4 @@ def _line_on(source: Source, report: SourceReport) -> str:
     checked = "" if report.looked_at == report.items else f", {report.looked_at} of them checked"
     labels = [report.labels[array] for array in source.labels if report.labels.get(array)]
     shown = "".join(f", labels {min(one):g} to {max(one):g}" for one in labels)
-    return f"{source.written}: {report.kind}, {counted(report.items or 0, 'item')}{checked}{shown}\n"
+    return f"{visible(source.written)}: {report.kind}, {counted(report.items or 0, 'item')}{checked}{shown}\n"

@@ -231,8 +231,9 @@ def _report(
             to_stderr=following,
             has_commands=options["output_format"] == "github",
         )
-    if files is not None and patched and not fix:
-        for sentence in show_diff(patched, files.sources, colour=colour, to_stderr=following):
+    if files is not None and (diff or (patched and not fix)):
+        target = options["output_file"] if diff else None  # the report's, if there is one
+        for sentence in show_diff(patched, files.sources, target, colour=colour, to_stderr=following):
             complain(sentence)
     for sentence in errors:
         complain(sentence)

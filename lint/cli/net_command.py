@@ -7,7 +7,7 @@ import click
 from ..api import Session
 from ..report.net_formats import NET_FORMATS, render_nets
 from ..settings.in_force import CommandLine
-from .console import EXIT_CLEAN, EXIT_FINDINGS, print_fitted, print_text, terminal_width
+from .console import EXIT_CLEAN, EXIT_FINDINGS, print_error, print_text, terminal_width
 from .from_options import texts_of
 from .help_groups import GroupedCommand
 from .opened_nets import InputShapes, check_input_shapes
@@ -54,5 +54,5 @@ def net(
     print_text(render_nets(output_format, opened.nets, splits=splits, width=terminal_width()))
     problems = opened.problems()
     for problem in problems:
-        print_fitted(f"{problem.line}\n", to_stderr=True)
+        print_error(problem.line)
     return EXIT_FINDINGS if problems else EXIT_CLEAN

@@ -9,7 +9,7 @@ from ..api import Session
 from ..moments.shapes import describe
 from ..proto.spelling import nearest_name
 from ..source.errors import InputError
-from .console import complain, print_fitted
+from .console import complain, print_error
 
 if TYPE_CHECKING:
     from ..engine.opening import Opened
@@ -28,7 +28,7 @@ def open_training(session: Session, path: str, input_shapes: InputShapes) -> tup
     _check_facts(session, opened)
     refusals = session.refusals(opened)
     for line in _stopping(opened, refusals):
-        print_fitted(f"{line}\n", to_stderr=True)
+        print_error(line)
     return opened, refusals
 
 

@@ -104,7 +104,7 @@ def output_format_option(formats: Iterable[str], default: str) -> Decorator:
 
 
 output_file_option = click.option(
-    "--output-file", "-o", type=FILE, metavar="FILE", help="Write the report to this file; - is standard output."
+    "--output-file", "-o", type=FILE, metavar="FILE", help="Write the output to this file; - is standard output."
 )
 color_option = click.option(
     "--color",

@@ -12,6 +12,7 @@ from ..settings.in_force import CommandLine
 from ..settings.nearest_files import find_facts
 from ..source.errors import InputError, message_of
 from ..source.files import shown
+from ..source.visible import visible
 from ..source.wording import counted
 from .console import EXIT_CLEAN, check_output_folder, complain, print_text, write_output
 from .from_options import read_data_facts, texts_of
@@ -44,8 +45,8 @@ def probe(path: str, output_dir: str, data_facts: str | None, force: bool, proto
     length = (
         "one pass over the data" if made.complete else "set max_iter and test_iter, see the comments in solver.prototxt"
     )
-    print_text(f"wrote {', '.join(made.files)} to {output_dir} ({counted(made.iterations, 'iteration')}; {length})\n")
-    print_text(f"run it with: sh {shown(os.path.join(output_dir, 'run.sh'))}\n")
+    print_text(f"wrote {', '.join(made.files)} to {visible(output_dir)} ({counted(made.iterations, 'iteration')}; {length})\n")
+    print_text(f"run it with: sh {visible(shown(os.path.join(output_dir, 'run.sh')))}\n")
     return EXIT_CLEAN
 
 

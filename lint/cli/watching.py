@@ -135,7 +135,7 @@ def _upwards(folder: str) -> Iterator[str]:
 
 
 def _missing_nets(files: set[str]) -> Iterator[str]:
-    """Where the nets may come to stand that solvers name and that are not there."""
+    """Where the nets may come to stand that solvers name and that are not there, or are no files."""
     for path in files:
         try:
             source = sources.read_source(path)
@@ -146,6 +146,6 @@ def _missing_nets(files: set[str]) -> Iterator[str]:
         file = sources.SourceFile(path, source, caffe_schema(), None)
         if file.kind == "solver":
             for reference in sources.net_references(file.message, path):
-                if reference.path is None:
+                if reference.path is None or not os.path.isfile(reference.path):
                     yield reference.written
                     yield os.path.join(os.path.dirname(path), reference.written)

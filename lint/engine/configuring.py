@@ -7,7 +7,7 @@ from typing import Any
 from ..proto.schema import Schema
 from ..rule.registry import all_rules, matching
 from ..settings.in_force import CommandLine, SettingsOfPaths
-from ..settings.lookups import Lookups
+from ..settings.lookups import Allowed, Lookups
 from ..settings.settings import ConfigError
 from . import plugins
 from .selection import check_selectors
@@ -18,11 +18,12 @@ def settings_of_paths(command_line: CommandLine, schema: Schema) -> SettingsOfPa
     return SettingsOfPaths(command_line, schema, LOOKUPS)
 
 
-def _rule_options(selector: str) -> tuple[str, dict[str, Any]] | None:
+def _rule_options(selector: str) -> tuple[str, dict[str, Allowed]] | None:
     code = next(iter(matching(selector)), None)
     if code is None or selector.upper() not in (code, all_rules()[code].name.upper()):
         return None
-    return code, {name: option.default for name, option in all_rules()[code].options.items()}
+    options = all_rules()[code].options
+    return code, {name: Allowed(option.default, option.least, option.greatest) for name, option in options.items()}
 
 
 def _rule_names() -> list[str]:

@@ -12,6 +12,7 @@ from ..proto.named_tuple import NamedTuple
 from ..rule.page_form import BAD, EXAMPLE, FIX, OPTIONS
 from ..rule.pages import USUAL_NET_NAME, Page, Part, read_page, sections_of
 from ..rule.registry import FAMILIES, Option, Rule
+from ..source.wording import within
 from ..training_log.symptoms import SYMPTOMS
 from .colours import paint
 from .page_markdown import fenced, one_text
@@ -70,7 +71,13 @@ def as_dict(rule: Rule, printed: Printed) -> dict[str, Any]:
         "default": rule.default,
         "summary": rule.summary,
         "options": {
-            name: {"default": option.default, "meaning": option.meaning} for name, option in rule.options.items()
+            name: {
+                "default": option.default,
+                "meaning": option.meaning,
+                "least": option.least,
+                "greatest": option.greatest,
+            }
+            for name, option in rule.options.items()
         },
         "sections": {name: one_text(parts) for name, parts in sections(rule, printed).items()},
         "causes": rule.causes,
@@ -122,7 +129,8 @@ def repair(rule: Rule) -> str:
 
 
 def _option(name: str, option: Option) -> str:
-    return f"| `{name}` | {type(option.default).__name__} | `{json.dumps(option.default)}` | {option.meaning} |"
+    kind = ", ".join(filter(None, (type(option.default).__name__, within(option.least, option.greatest))))
+    return f"| `{name}` | {kind} | `{json.dumps(option.default)}` | {option.meaning} |"
 
 
 def _printed(page: Page, printed: Printed) -> list[Part]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from ..fixes.fields import number_text
 from ..solver.rate_course import INFINITE, NAN, NEGATIVE, ZERO, Course, Fault, Row, differ_much, fault_of
+from ..source.visible import visible
 from ..source.wording import counted
 from .colours import paint
 from .wrapping import fitted
@@ -36,7 +37,7 @@ def as_text(path: str, course: Course, rate: Rate, *, colour: bool = False, widt
     length = counted(course.length, "iteration", form=",")
     head = f"{path}: policy '{course.policy.name}', {length}, initial rate {first}, {kind}"
     curve = _curve(course, rate, colour, width)
-    lines = [fitted(head, width), "", *(fitted(line, width) for line in _table(course.rows, colour)), "", *curve]
+    lines = [fitted(visible(head), width), "", *(fitted(line, width) for line in _table(course.rows, colour)), "", *curve]
     faults = course.faults
     if faults:
         lines.append("")

@@ -15,6 +15,7 @@ from ..engine.selection import codes, options_of
 from ..rule.registry import Rule, all_rules
 from ..settings.config_file import KEYS
 from ..settings.in_force import Combined
+from ..source.visible import visible
 from .wrapping import wrapped
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def as_toml(path: str, config: str | None, explained: Combined, *, width: int | 
     """
     settings, origins = explained
     shown = os.path.relpath(config) if config else "no configuration file"
-    blocks = [[(_comment(f"The settings in force for {path} ({shown}).", width), "")]]
+    blocks = [[(_comment(visible(f"The settings in force for {path} ({shown})."), width), "")]]
     blocks.append([_line(key.name, _value(settings, key.name), origins, _field(key.name)) for key in _SINGLE])
     for rule in all_rules().values():
         lines = list(_rule(rule, explained))
@@ -80,7 +81,7 @@ def as_toml(path: str, config: str | None, explained: Combined, *, width: int | 
         blocks.append([("[input-shapes]", ""), *lines])
     if settings.layers:  # these may be long, so only their place is shown
         blocks.append(
-            [(f"# layers.{name} is defined", ", ".join(origins[f"layers.{name}"])) for name in settings.layers]
+            [(f"# layers.{visible(name)} is defined", ", ".join(origins[f"layers.{name}"])) for name in settings.layers]
         )
     column = min(50, max(len(text) for block in blocks for text, origin in block if origin))
     text = "\n\n".join("\n".join(_beside(line, column) for line in block) for block in blocks)
@@ -115,7 +116,7 @@ def _line(name: str, value: Any, origins: dict[str, tuple[str, ...]], key: str) 
 
 def _beside(line: tuple[str, str], width: int) -> str:
     text, origin = line
-    return f"{text:{width}}  # {origin}" if origin else text
+    return f"{text:{width}}  # {visible(origin)}" if origin else text
 
 
 def _with_origin(value: Any, origins: dict[str, tuple[str, ...]], key: str) -> dict[str, Any]:

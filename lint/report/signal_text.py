@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..source.visible import visible
 from ..stability.verdict.verdict import outlook
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def as_text(found: Prediction, *, trace: bool) -> str:
         blocks.append(list(_debug_info(found)))
     elif found.forward:
         blocks.append(["--trace prints all activations, gradients and updates of iteration 0."])
-    return "\n\n".join("\n".join(lines) for lines in blocks if lines) + "\n"
+    return "\n\n".join("\n".join(map(visible, lines)) for lines in blocks if lines) + "\n"
 
 
 def _verdict(found: Prediction) -> Iterator[str]:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..source.visible import visible
 from ..source.wording import counted
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _rounded(value: float | None) -> Any:
 
 def as_text(found: Outcome, plan: Plan) -> str:
     """Return the outcome for people."""
-    return "".join(f"{line}\n" for line in _lines(found, plan))
+    return "".join(f"{visible(line)}\n" for line in _lines(found, plan))
 
 
 def _lines(found: Outcome, plan: Plan) -> Iterator[str]:

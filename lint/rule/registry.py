@@ -36,10 +36,15 @@ _OF_FILES = frozenset({"file", "solver", "net", "job", "suppressions"})
 
 
 class Option(NamedTuple):
-    """A setting of a rule in the configuration: its default, which determines its type, and its meaning."""
+    """A setting of a rule in the configuration: its default, which determines its type, its meaning, and the limits of a number.
+
+    Without a limit, any finite number is accepted.
+    """
 
     default: Any
     meaning: str
+    least: float | None = None
+    greatest: float | None = None
 
 
 class Rule(NamedTuple):

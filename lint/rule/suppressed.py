@@ -11,7 +11,7 @@ from ..source.files import SourceFile
 if TYPE_CHECKING:
     from .suppressions import Selector, Suppressions
 
-_MARKER = b"caffe-lint:"
+_MARK = b"lint"  # what every suppression has in it, in whatever case
 _READ: WeakKeyDictionary[SourceFile, Suppressions | None] = WeakKeyDictionary()
 
 
@@ -29,7 +29,7 @@ def suppressing(file: SourceFile, code: str, position: int) -> Iterable[Selector
 
 
 def _read(file: SourceFile) -> Suppressions | None:
-    if _MARKER not in file.source:
+    if _MARK not in file.source.lower():
         return None
     from .suppressions import read_suppressions  # keeps its patterns out of the start: most files have no suppression
 

@@ -7,7 +7,8 @@
 
 At the end of a line, a suppression applies to that line and to the field that ends there; on a line of its own, to the
 next field and everything inside; as `file-ignore`, anywhere, to the whole file. In brackets are codes, code prefixes or
-names of rules. A suppression without brackets has no effect: it would hide findings that come up later.
+names of rules. A suppression without brackets has no effect: it would hide findings that come up later. Case does not matter, nor
+do blanks between the words.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 WORDS = ("ignore", "file-ignore")
 # The rule that reports unused suppressions. Only its own name suppresses it, since `ignore[ALL]` would hide itself.
 UNUSED = "P901"
+_MARKER = "caffe-lint:"
 MAX_HINTS = 100  # for unknown names in a file; nobody reads more
 
 _hash_or_quote = re.compile(rb"[#\"']").search
 _string = re.compile(rb"\"(?:[^\"\\\n]|\\[^\n])*\"|'(?:[^'\\\n]|\\[^\n])*'").match
 _hash = re.compile(rb"[ \t]#").search
-_beginnings = re.compile(rb"(?<!#)#+[ \t]*caffe-lint:").finditer
+_beginnings = re.compile(rb"(?i)(?<!#)#+[ \t]*(caffe[-_ ]?lint[ \t]*:?)").finditer
 _directive = re.compile(rb"[ \t]*([A-Za-z_-]*)[ \t]*(?:(\[)([^\]\n]*)(\])?)?").match
+_other_comment = re.compile(rb"[ \t]#+(?![#\d])").search  # `#12` is a number that a reason refers to
 _items = re.compile(rb"[^,\s][^,]*").finditer
 
 
@@ -123,7 +126,8 @@ def read_suppressions(tree: Tree) -> Suppressions:
     found: list[Suppression] = []
     mistakes: list[Mistake] = []
     source = tree.source
-    position = source.find(b"caffe-lint:")
+    lower = source.lower()
+    position = lower.find(b"lint")
     while position >= 0:
         line_end = tree.lines.end(position)
         comment = _comment_of_line(source, tree.lines.start(position), line_end)
@@ -131,10 +135,10 @@ def read_suppressions(tree: Tree) -> Suppressions:
             begins = list(_beginnings(source, comment, line_end))
             ends = [*(begin.start() for begin in begins[1:]), line_end]
             for begin, end in zip(begins, ends, strict=False):  # `begins` is empty if the word is part of a sentence
-                suppression = _read(tree, comment, (*begin.span(), end), mistakes)
+                suppression = _read(tree, comment, begin, end, mistakes)
                 if suppression is not None:
                     found.append(suppression)
-        position = source.find(b"caffe-lint:", line_end)
+        position = lower.find(b"lint", line_end)
     return Suppressions(tree, found, mistakes)
 
 
@@ -153,24 +157,30 @@ def _comment_of_line(source: bytes, position: int, line_end: int) -> int:
         position = string.end()
 
 
-def _read(tree: Tree, comment: int, words: tuple[int, int, int], mistakes: list[Mistake]) -> Suppression | None:
+def _read(tree: Tree, comment: int, begin: re.Match[bytes], end: int, mistakes: list[Mistake]) -> Suppression | None:
     """Return one suppression of the comment that begins at `comment`; append its mistakes to `mistakes`."""
     source = tree.source
-    start, after, end = words
+    start = begin.start()
     end = start + len(source[start:end].rstrip())
-    match = _directive(source, after, end)
+    match = _directive(source, begin.end(), end)
     assert match is not None  # all of it may be empty
-    word = match[1].decode()
-    if word not in WORDS:
-        near = nearest_name(word.lower(), list(WORDS))
-        said = f"unknown suppression 'caffe-lint: {word}'" if word else "empty suppression 'caffe-lint:'"
-        hint = f"did you mean '{near}'?" if near else "expected ignore[CODE] or file-ignore[CODE]"
-        mistakes.append(Mistake(start, end, f"{said}; {hint}"))
+    said, word = begin[1].decode(), match[1].decode().lower()
+    is_marked = "".join(said.lower().split()) == _MARKER
+    if word not in WORDS or not is_marked:
+        near = nearest_name(word, list(WORDS))
+        if said != _MARKER and not (near and (is_marked or match[2])):
+            return None  # a sentence that begins with our name
+        unknown = f"unknown suppression '{said} {match[1].decode()}'" if word else f"empty suppression '{said}'"
+        meant = near if is_marked else f"{_MARKER} {near}"
+        hint = f"did you mean '{meant}'?" if near else "expected ignore[CODE] or file-ignore[CODE]"
+        mistakes.append(Mistake(start, end, f"{unknown}; {hint}"))
         return None
     if match[4] is None or not match[3].strip(b", \t"):
         what = "names no rule" if match[4] else "has no codes in brackets" if match[2] is None else "has no closing ]"
         mistakes.append(Mistake(start, end, f"suppression {what}; expected {word}[CODE]"))
         return None
+    if other := _other_comment(source, match.end(), end):
+        end = match.end() + len(source[match.end() : other.start()].rstrip())
     selectors = []
     codes: dict[str, frozenset[str]] = {}  # that a text selects: most are named more than once
     for item in _items(source, match.start(3), match.end(3)):

@@ -388,13 +388,17 @@ def local_page(code: str) -> str | None:
     return _PAGES[code]
 
 
+# Fields of CommandLine that are written to, or that have values of other types.
+_NOT_FROM_CLIENTS = ("write_baseline", "output_dir", "gpus", "input_shape", "select", "ignore")
+
+
 def asked_by(options: Any) -> CommandLine:
     """Return the settings that a client gives when it starts the server, by the names of the command line's options."""
     given = options if isinstance(options, Mapping) else {}
     values: dict[str, Any] = {}
     for name in CommandLine._fields:
         value = given.get(name, given.get(name.replace("_", "-")))
-        if isinstance(value, (str, bool)) and value and name not in ("write_baseline", "gpus", "input_shape", "select", "ignore"):
+        if isinstance(value, (str, bool)) and value and name not in _NOT_FROM_CLIENTS:
             values[name] = value
         elif isinstance(value, list) and name in ("select", "extend_select", "ignore"):
             values[name] = tuple(map(str, value))

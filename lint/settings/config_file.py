@@ -17,8 +17,8 @@ from typing import Any
 from ..proto.named_tuple import NamedTuple
 from ..source.numerals import is_dimension, is_number, is_whole
 from ..source.opener import MAX_SETTINGS, Unreadable, read_regular
-from ..source.wording import as_written
-from .lookups import Lookups
+from ..source.wording import as_written, within
+from .lookups import Allowed, Lookups
 from .settings import CONFIDENCES, PRESETS, SEVERITIES, ConfigError, check_choice, did_you_mean
 from .user_config import trusted_plugins, user_config_path
 
@@ -146,6 +146,8 @@ def _values(where: str, folder: str, table: dict[str, Any], known: list[str], lo
         elif KEYS[key].kind in ("path", "paths"):
             text = _checked(where, key, value, "path", lookups)
             paths = text.split(",") if KEYS[key].kind == "paths" else [text]
+            if not all(paths):
+                raise ConfigError(f"{where}: '{key}' must be files with a comma between two, not {as_written(text)}")
             values[key] = ",".join(os.path.relpath(os.path.join(folder, path)) for path in paths)
         else:
             values[key.replace("-", "_")] = _checked(where, key, value, KEYS[key].kind, lookups)
@@ -183,8 +185,10 @@ def _checked(where: str, key: str, value: Any, kind: str, lookups: Lookups) -> A
             return value
         raise ConfigError(f"{where}: '{key}' must be a URL such as https://example.org/docs/, not {as_written(value)}")
     if kind in ("text", "path"):
-        if isinstance(value, str):
+        if isinstance(value, str) and value.strip():
             return value
+        if isinstance(value, str):
+            raise ConfigError(f"{where}: '{key}' must not be empty")
     elif isinstance(value, list) and all(isinstance(item, str) for item in value):
         if kind == "selectors":
             lookups.check_selectors(where, tuple(value))
@@ -217,8 +221,13 @@ def _rules(where: str, tables: Any, lookups: Lookups) -> tuple[dict[str, dict[st
     return options, severities
 
 
-def _option(where: str, selector: str, key: str, default: Any, value: Any) -> Any:
-    """Return a value, checked to be of the type of the option's default."""
+def _option(where: str, selector: str, key: str, allowed: Allowed, value: Any) -> Any:
+    """Return a value, checked to be of the type of the option's default and within its limits."""
+    default, least, greatest = allowed
+    if is_number(default) and is_number(value) and not _is_within(value, least, greatest):
+        raise ConfigError(
+            f"{where}: option '{key}' of rule {selector} must be {within(least, greatest)}, not {as_written(value)}"
+        )
     if isinstance(default, float) and is_number(value):
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list):
@@ -229,6 +238,10 @@ def _option(where: str, selector: str, key: str, default: Any, value: Any) -> An
         return value
     shown = list(default) if isinstance(default, tuple) else default
     raise ConfigError(f"{where}: option '{key}' of rule {selector} must be a value like {as_written(shown)}, not {as_written(value)}")
+
+
+def _is_within(value: float, least: float | None, greatest: float | None) -> bool:
+    return (least is None or value >= least) and (greatest is None or value <= greatest)
 
 
 def _input_shapes(where: str, table: Any) -> dict[str, tuple[int, ...]]:

@@ -9,10 +9,11 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..fixes.allowed import is_inside
 from ..proto.named_tuple import NamedTuple
 from .lookups import Lookups
 from .nearest_files import find_config, find_facts
-from .settings import CHOICES, PRESETS, Settings, check_choice
+from .settings import CHOICES, PRESETS, ConfigError, Settings, check_choice
 
 if TYPE_CHECKING:
     from ..proto.schema import Schema
@@ -26,7 +27,10 @@ COMMAND_LINE = "command line: --"
 
 
 class CommandLine(NamedTuple):
-    """The settings of a command line; None and empty mean not set. `config` is a file, `isolated` ignores all of them."""
+    """The settings of a command line; None and empty mean not set. `config` is a file, `isolated` ignores all of them.
+
+    `output_dir` is the folder for patched copies, which are not searched for files to check.
+    """
 
     config: str | None = None
     isolated: bool = False
@@ -47,6 +51,7 @@ class CommandLine(NamedTuple):
     data_facts: str | None = None
     baseline: str | None = None
     write_baseline: str | None = None
+    output_dir: str | None = None
     input_shape: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
@@ -88,6 +93,11 @@ class Combined(NamedTuple):
 
     settings: Settings
     origins: dict[str, tuple[str, ...]]
+
+    def place_of(self, name: str) -> str:
+        """Return the file and key that set a field, to begin a message with; nothing if no configuration file does."""
+        place = self.origins.get(name, (COMMAND_LINE,))[-1]
+        return "" if place.startswith(COMMAND_LINE) else f"{place}: "
 
 
 def combined(layers: Iterable[Layer]) -> Combined:
@@ -164,11 +174,11 @@ class SettingsOfPaths:
         layers = Layer.of(self._read(config), path) if config else []
         key = config, facts, tuple(layer.origin for layer in layers)
         if key not in self._settings:
-            settings = combined([*layers, *self._of_command_line()]).settings
-            settings.check(self.schema)
-            self._settings[key] = settings._replace(
+            found = combined([*layers, *self._of_command_line()])
+            found.settings.check(self.schema, found.place_of)
+            self._settings[key] = found.settings._replace(
                 facts=self._read_facts(facts),
-                known=self._read_baseline(settings.baseline),
+                known=self._read_baseline(found.settings.baseline, found.place_of("baseline")),
                 elsewhere=self.of,
                 excludes=self.excluded,
             )
@@ -194,7 +204,10 @@ class SettingsOfPaths:
         return list(self._baselines.values())
 
     def excluded(self, path: str) -> bool:
-        """Return whether the configuration excludes a path when folders are searched."""
+        """Return whether a path is left out when folders are searched: the configuration excludes it, or it is a copy of ours."""
+        copies = self._command_line.output_dir
+        if copies is not None and is_inside(path, (copies,)):
+            return True
         patterns = self.of(path).exclude
         if not patterns:
             return False
@@ -227,15 +240,18 @@ class SettingsOfPaths:
             self._facts[path] = self._lookups.read_facts(path)
         return self._facts[path]
 
-    def _read_baseline(self, path: str | None) -> Any:
-        """Return the known findings; none if all are to be written to a new baseline."""
+    def _read_baseline(self, path: str | None, place: str) -> Any:
+        """Return the known findings; none if all are to be written to a new baseline. Messages begin with the place of the path."""
         target = self._command_line.write_baseline
         if target:
             return self._lookups.empty_baseline(target)
         if path is None:
             return None
         if path not in self._baselines:
-            self._baselines[path] = self._lookups.read_baseline(path)
+            try:
+                self._baselines[path] = self._lookups.read_baseline(path)
+            except ConfigError as error:
+                raise ConfigError(f"{place}{error}") from None
         return self._baselines[path]
 
     def _of_command_line(self) -> list[Layer]:

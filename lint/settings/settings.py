@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..proto.binder import nearest_name
 from ..proto.named_tuple import NamedTuple
+from ..proto.schema import dialects_table
 from ..source.errors import InputError
 from ..source.wording import as_written
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ..proto.schema import Schema
 
 SEVERITIES = ("advice", "warning", "error")
+_LISTED = 8  # of the known dialects
 CONFIDENCES = ("low", "medium", "high")
 
 # Fields of Settings that a preset sets; other keys of the configuration override them.
@@ -85,19 +87,32 @@ class Settings(NamedTuple):
         """Return whether the configuration excludes another file of the same run when folders are searched."""
         return self.excludes is not None and self.excludes(path)
 
-    def check(self, schema: Schema) -> None:
-        """Raises ConfigError for an unknown dialect, an invalid version of Caffe, or weights that do not exist."""
+    def check(self, schema: Schema, place_of: Callable[[str], str]) -> None:
+        """Raise ConfigError for an unknown dialect, an invalid version of Caffe, or weights that do not exist.
+
+        `place_of` returns what the message on a field begins with: where in a configuration file it is set, or nothing.
+        """
         dialects = [dialect.name for dialect in schema.dialects]
         if self.dialect is not None and self.dialect not in dialects:
-            known = did_you_mean(self.dialect, dialects) or "; known: " + ", ".join(dialects)
-            raise ConfigError(f"unknown dialect '{self.dialect}'{known}")
+            known = _dialects_like(self.dialect, dialects)
+            raise ConfigError(f"{place_of('dialect')}unknown dialect {as_written(self.dialect)}{known}")
         if self.caffe_version is not None and not re.fullmatch(r"(\d+(\.\d+)*)?(-?rc\d*)?", self.caffe_version):
-            raise ConfigError(
-                f"invalid Caffe version '{self.caffe_version}'; expected a version such as 1.0, 1.0-rc5 or rc3"
-            )
+            version = as_written(self.caffe_version)
+            wanted = "a version such as 1.0, 1.0-rc5 or rc3"
+            raise ConfigError(f"{place_of('caffe_version')}invalid Caffe version {version}; expected {wanted}")
         for path in self.weights.split(",") if self.weights is not None else ():
             if not os.path.isfile(path):
-                raise ConfigError(f"weights: {path}: {'not a file' if os.path.exists(path) else 'no such file'}")
+                why = "not a file" if os.path.exists(path) else "no such file"
+                raise ConfigError(f"{place_of('weights') or 'weights: '}{path}: {why}")
+
+
+def _dialects_like(word: str, dialects: list[str]) -> str:
+    """Return a hint on an unknown dialect, to append: the known ones that are like it, or else those that are used most."""
+    if nearest := nearest_name(word, dialects):
+        return f"; did you mean '{nearest}'?"
+    like = [name for name in dialects if len(word) > 2 and word.lower() in name] or dialects
+    rest = f"; all {len(dialects)} are in {dialects_table()}" if len(dialects) > _LISTED else ""
+    return f"; known: {', '.join(like[:_LISTED] + ['…'] * (len(like) > _LISTED))}{rest}"
 
 
 def input_shape(text: str) -> tuple[str, tuple[int, ...]]:

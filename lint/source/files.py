@@ -305,8 +305,9 @@ def find_net(
     """Return the file that a path in a solver means; see `net_references` for the parameters.
 
     It is resolved as users run Caffe: from the working directory, then from the solver's folder and each of its parents
-    up to the root of the project. Otherwise it is the file of that name in the solver's folder, since jobs are copied as folders;
-    otherwise the one file of the project that shares the longest suffix of the path.
+    up to the root of the project; without a file there, it is whatever else is there, which cannot be read. Otherwise it is the file
+    of that name in the solver's folder, since jobs are copied as folders; otherwise the one file of the project that shares the
+    longest suffix of the path.
     """
     def reference(path: str, how: str, *, base: str | None = None, is_guess: bool = False) -> NetReference:
         named = _named_beside(path, solver_path, written, given)
@@ -315,9 +316,12 @@ def find_net(
     folder = os.path.dirname(os.path.abspath(solver_path))
     top = project_root(folder) or root
     bases = [*([working_folder(solver_path)] if from_here else ()), *_parents(folder, top or folder)]
-    for base in bases if not os.path.isabs(written) else bases[:1]:
-        candidate = os.path.join(base, written)
+    candidates = {base: os.path.join(base, written) for base in (bases[:1] if os.path.isabs(written) else bases)}
+    for base, candidate in candidates.items():
         if os.path.isfile(candidate) or shown(candidate) in given:
+            return reference(candidate, "found", base=base)
+    for base, candidate in candidates.items():
+        if written and os.path.lexists(candidate):  # a folder, a pipe or a broken link: no other file is meant
             return reference(candidate, "found", base=base)
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     foreign = _is_of_another_machine(written)

@@ -12,6 +12,13 @@ def counted(number: int, noun: str, plural: str = "", form: str = "") -> str:
     return f"{number:{form}} {noun if number == 1 else plural or noun + 's'}"
 
 
+def within(least: float | None, greatest: float | None) -> str:
+    """Return `at least 1`, `at most 1` or `from 0 to 1`; empty without limits."""
+    if least is None or greatest is None:
+        return f"at least {least:g}" if least is not None else f"at most {greatest:g}" if greatest is not None else ""
+    return f"from {least:g} to {greatest:g}"
+
+
 def as_written(value: object, depth: int = 2) -> str:
     """Return a value of a JSON or TOML file as people write it there; of one that is long or deep, the beginning."""
     if isinstance(value, str):

@@ -127,7 +127,9 @@ def non_integer_label(data: LayerData) -> Iterator[Hit]:
     "class-imbalance",
     subject="inputs",
     severity="advice",
-    options={"imbalance": Option(100.0, "how many times as often as another class the most frequent class may occur")},
+    options={
+        "imbalance": Option(100.0, "how many times as often as another class the most frequent class may occur", least=1)
+    },
 )
 def class_imbalance(data: LayerData, *, imbalance: float) -> Iterator[Hit]:
     """Flags classes that never occur in the training data, or much less often than others.

@@ -19,7 +19,9 @@ from ...rule.registry import Option, rule
     subject="net",
     severity="warning",
     fixes="unsafe",
-    options={"small": Option(0.02, "the scale below which items are taken for bytes, as with 1/256 and 1/127")},
+    options={
+        "small": Option(0.02, "the scale below which items are taken for bytes, as with 1/256 and 1/127", least=0, greatest=1)
+    },
 )
 def mean_scale_mismatch(subject: NetInPhase, *, small: float) -> Iterator[Hit]:
     """Flags a `mean_value` between 0 and 1 that is subtracted from pixels of 0 to 255.

@@ -45,7 +45,7 @@ def non_finite_data(data: LayerData) -> Iterator[Hit]:
     "data-outliers",
     subject="inputs",
     severity="warning",
-    options={"factor": Option(1000.0, "how many times the largest value of the median item is an outlier")},
+    options={"factor": Option(1000.0, "how many times the largest value of the median item is an outlier", least=1)},
 )
 def data_outliers(data: LayerData, *, factor: float) -> Iterator[Hit]:
     """Flags a few items with values much larger than those of the other items.

@@ -101,8 +101,8 @@ def not_a_net(job: Job) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags a `net` that names a solver (usually the solver itself), a file without layers, an empty file, or a file that
-    is not in text format, such as a `.caffemodel`, UTF-16 or an HTML page.
+    Flags a `net` that names a solver (usually the solver itself), a file without layers, an empty file, a file that
+    is not in text format, such as a `.caffemodel`, UTF-16 or an HTML page, or a folder, a pipe or a broken link.
 
     ## Why is this bad?
 
@@ -111,7 +111,7 @@ def not_a_net(job: Job) -> Iterator[Hit]:
 
     ## When it is reported
 
-    - **warning** if the file is a Git LFS pointer, or may not be read: it may be there on the machine that trains;
+    - **warning** if it is a Git LFS pointer, no file, or may not be read: it may be there on the machine that trains;
     - **error** otherwise.
 
     There is no fix: name the file that contains the net.
@@ -139,7 +139,7 @@ def net_found_elsewhere(job: Job) -> Iterator[Hit]:
 
     ## What it does
 
-    Flags a path that does not exist, if the solver's folder has a file of that name, or else one file of the repository
+    Flags a path at which there is nothing, if the solver's folder has a file of that name, or else one file of the repository
     matches the end of the path (file name and folders) better than all others. That file is checked as the solver's net.
     Many public solvers contain a path of the machine on which they were written.
 

@@ -22,7 +22,7 @@ from .exploded import explosion_cause
     "loss-weight-explosion",
     subject="log",
     severity="error",
-    options={"share": Option(0.75, "the part of the first loss from which on one loss dominates")},
+    options={"share": Option(0.75, "the part of the first loss from which on one loss dominates", least=0, greatest=1)},
     causes={
         "loss-weight-too-high": "A loss weight multiplies every gradient below its loss.",
         "loss-weight-negative": "A negative loss weight makes the training maximise that loss.",

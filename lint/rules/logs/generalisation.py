@@ -21,7 +21,7 @@ _ACCURACIES = ("acc", "top1", "top-1", "top5", "top-5", "precision", "score")
     "overfitting",
     subject="log",
     severity="warning",
-    options={"rise": Option(1.25, "how many times its lowest value the test loss must be at the end")},
+    options={"rise": Option(1.25, "how many times its lowest value the test loss must be at the end", least=1)},
 )
 def overfitting(log: Evidence, *, rise: float) -> Iterator[Cause]:
     """Flags runs whose test loss rises while the training loss still falls.

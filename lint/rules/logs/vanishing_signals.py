@@ -94,7 +94,11 @@ def dead_units(log: Evidence) -> Iterator[Cause]:
     "vanishing-gradient",
     subject="log",
     severity="warning",
-    options={"ratio": Option(1e-4, "mean |diff| of the first weights over that of the last, below which gradients have vanished")},
+    options={
+        "ratio": Option(
+            1e-4, "mean |diff| of the first weights over that of the last, below which gradients have vanished", least=0, greatest=1
+        )
+    },
     causes={
         "vanishing-signal": "The activations shrink from layer to layer, so that only the last bias learns.",
     },

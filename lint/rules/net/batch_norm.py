@@ -137,7 +137,7 @@ def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
     "batch-norm-too-few-values",
     subject="job",
     severity="advice",
-    options={"images": Option(8, "batches of fewer images are reported if iter_size is above 1")},
+    options={"images": Option(8, "batches of fewer images are reported if iter_size is above 1", least=0)},
 )
 def batch_norm_too_few_values(job: Job, *, images: int) -> Iterator[Hit]:
     """Flags BatchNorm layers that compute their statistics from too few values.

@@ -105,7 +105,7 @@ def crlf_line_endings(file: SourceFile) -> Iterator[Hit]:
     fixes="safe",
     default=False,
     by_name=True,
-    options={"tab_width": Option(4, "distance of tab stops, in columns")},
+    options={"tab_width": Option(4, "distance of tab stops, in columns", least=1, greatest=100)},
 )
 def mixed_indentation(file: SourceFile, tab_width: int) -> Iterator[Hit]:
     """Flags files that mix tabs and spaces in their indentation.
@@ -146,9 +146,8 @@ def mixed_indentation(file: SourceFile, tab_width: int) -> Iterator[Hit]:
     tabbed = [indent for indent in indents if b"\t" in indent[0]]
     if not tabbed or not any(b" " in indent[0] for indent in indents):
         return
-    width = max(1, tab_width)
-    edits = tuple(Edit(indent.start(), indent.end(), indent[0].expandtabs(width)) for indent in tabbed)
+    edits = tuple(Edit(indent.start(), indent.end(), indent[0].expandtabs(tab_width)) for indent in tabbed)
     first = tabbed[0]
     shown = f"tabs in {len(tabbed)} of {len(indents)} indented lines, spaces in the others"
-    fix = Patch(edits).fix(file.path, f"replace tabs with spaces, tab width {width}")
+    fix = Patch(edits).fix(file.path, f"replace tabs with spaces, tab width {tab_width}")
     yield Hit(file, first.span(), shown, "Caffe accepts them, but lines look shifted if tab stops differ.", fix=fix)

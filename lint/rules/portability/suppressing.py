@@ -40,8 +40,8 @@ def unused_suppression(outcome: Outcome) -> Iterator[Hit]:
 
     ## Fix
 
-    Removes the names that suppress nothing, and the whole comment if none is left. The fix is safe: comments mean
-    nothing to Caffe.
+    Removes the names that suppress nothing, and if none is left the whole suppression with its reason, up to another
+    comment (`# …`) on the line. The fix is safe: comments mean nothing to Caffe.
 
     ## References
 
@@ -64,7 +64,8 @@ def invalid_suppression(file: SourceFile) -> Iterator[Hit]:
 
     ## What it does
 
-    - Flags comments that begin with `caffe-lint:` and continue with another word than `ignore` or `file-ignore`.
+    - Flags comments that begin with `caffe-lint:` and continue with another word than `ignore` or `file-ignore`, or in
+      which `caffe-lint:` itself is misspelt. Case and blanks between the words do not matter.
     - Flags suppressions without codes in brackets.
     - Flags names in the brackets that are not the name, code or code prefix of a rule.
 
@@ -120,5 +121,8 @@ def _without(file: SourceFile, suppression: Suppression, unused: list[Selector])
         elif line_start:
             line_start -= len(lines.end_before(line_start))
         return Fix(file.path, "remove the suppression", (Edit(line_start, line_end, b""),), ())
+    if not source[line_start:start].strip():  # what follows takes the place of the comment
+        end += len(source[end:line_end]) - len(source[end:line_end].lstrip(b" \t"))
+        return Fix(file.path, "remove the suppression", (Edit(start, end, b""),), ())
     start = line_start + len(source[line_start:start].rstrip(b" \t"))
     return Fix(file.path, "remove the suppression", (Edit(start, end, b""),), ())

@@ -89,7 +89,7 @@ def missing_display(solver: SolverFile) -> Iterator[Hit]:
     severity="advice",
     fixes="safe",
     by_name=True,
-    options={"most": Option(1000, "the largest number of displayed iterations that is not reported")},
+    options={"most": Option(1000, "the largest number of displayed iterations that is not reported", least=0)},
 )
 def debug_info_left_on(solver: SolverFile, most: int) -> Iterator[Hit]:
     """Flags long trainings that keep printing `debug_info`.

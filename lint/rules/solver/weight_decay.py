@@ -128,7 +128,7 @@ def invalid_weight_decay(solver: SolverFile) -> Iterator[Hit]:
     "high-weight-decay",
     subject="solver",
     severity="warning",
-    options={"most": Option(0.1, "the smallest weight_decay that is reported")},
+    options={"most": Option(0.1, "the smallest weight_decay that is reported", least=0)},
 )
 def high_weight_decay(solver: SolverFile, most: float) -> Iterator[Hit]:
     """Flags a `weight_decay` that shrinks the weights faster than most nets learn.

@@ -40,8 +40,8 @@ DECIDE = "To find a threshold, train 20 iterations with debug_info and take 10 t
     severity="advice",
     fixes="safe, unsafe",
     options={
-        "value": Option(0.0, "the threshold for one pass, which the fix multiplies by iter_size; 0: computed"),
-        "deep": Option(16, "how many layers with weights are a risk without normalisation"),
+        "value": Option(0.0, "the threshold for one pass, which the fix multiplies by iter_size; 0: computed", least=0),
+        "deep": Option(16, "how many layers with weights are a risk without normalisation", least=1),
     },
 )
 def missing_gradient_clipping(job: Job, *, value: float, deep: int) -> Iterator[Hit]:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     severity="warning",
     fixes="safe, unsafe",
     options={
-        "times": Option(DOMINANT, "how many times as large as another loss a loss must be"),
-        "alone": Option(100.0, "the weight from which the only loss of a net is flagged"),
+        "times": Option(DOMINANT, "how many times as large as another loss a loss must be", least=1),
+        "alone": Option(100.0, "the weight from which the only loss of a net is flagged", least=1),
     },
 )
 def dominant_loss(net: NetInPhase, *, times: float, alone: float) -> Iterator[Hit]:

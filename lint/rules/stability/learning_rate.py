@@ -34,7 +34,7 @@ SHORT_STEP = 0.1
     subject="job",
     severity="warning",
     fixes="safe, unsafe",
-    options={"times": Option(1.0, "how many times its limit a learning rate may be")},
+    options={"times": Option(1.0, "how many times its limit a learning rate may be", least=1)},
 )
 def high_learning_rate(job: Job, *, times: float) -> Iterator[Hit]:
     """Flags learning rates that are likely too high for the training.

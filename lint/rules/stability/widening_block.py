@@ -26,7 +26,7 @@ _OTHER_NORMALISATION = frozenset({"BN"})
     subject="net",
     severity="advice",
     fixes="unsafe",
-    options={"times": Option(2.0, "by what factor a block must widen its input")},
+    options={"times": Option(2.0, "by what factor a block must widen its input", least=1)},
 )
 def widening_block(net: NetInPhase, *, times: float) -> Iterator[Hit]:
     """Flags blocks that widen the net, or multiply branches, without normalisation.
