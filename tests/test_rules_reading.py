@@ -436,7 +436,45 @@ def test_a_net_that_may_not_be_read_is_said_at_its_solver(tmp_path: Path) -> Non
     done = run(tmp_path, "solver.prototxt", "--select", "E123", "--output-format", "concise", before=before)
     assert "E123" in done.stdout
     assert "net file 'net.prototxt' cannot be read" in done.stdout
-    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("solver.prototxt",),
+        (".",),
+        ("net.prototxt", "solver.prototxt"),
+        ("solver.prototxt", "--fail-on", "error"),
+        ("solver.prototxt", "--ignore", "E123", "--exit-zero"),
+        ("solver.prototxt", "--fix"),
+        (".", "--jobs", "2", "--cache-dir", "kept"),
+    ],
+    ids=" ".join,
+)
+def test_a_check_without_a_net_that_may_not_be_read_is_not_whole(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    before = bound_by_permissions()
+    (tmp_path / "net.prototxt").write_text(LAYER)
+    (tmp_path / "net.prototxt").chmod(0)
+    for name in ("solver.prototxt", "another.prototxt"):
+        (tmp_path / name).write_text(SOLVER)
+    for _ in range(2):  # the second time from the cache
+        done = run(tmp_path, *arguments, before=before)
+        assert done.returncode == 2
+        assert done.stderr.splitlines().count("caffe-lint: net.prototxt: Permission denied") == 1
+
+
+@pytest.mark.parametrize("kind", ["missing", "broken link", "folder", "empty"])
+def test_a_check_without_a_net_that_is_not_there_is_whole(tmp_path: Path, kind: str) -> None:
+    net = tmp_path / "net.prototxt"
+    if kind == "broken link":
+        net.symlink_to("gone.prototxt")
+    elif kind == "folder":
+        net.mkdir()
+    elif kind == "empty":
+        net.touch()
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    done = run(tmp_path, "solver.prototxt", "--select", "E12")
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("text", [b"\xc3\xa9" * 40, b"a: 1\n" * 4, b'name: "404: Not Found"\n', b"\0\1" * 40, b"#\0"])

@@ -57,6 +57,7 @@ class Files:
         self.subjects: list[tuple[str, Any]] = []  # what the last check looked at, each with its kind
         self.companions = Companions()
         self.left_alone: dict[str, LeftAlone] = {}
+        self.unread: dict[str, str] = {}  # a message on each net of the unit's solvers that this run could not read, by path
         self.before: Mapping[str, SourceFile] = {}  # files that were read for another check, by path
         self._files: dict[str, SourceFile] = {}
         self._named: dict[str, str] = {}  # the path by which each file is known, by its real path
@@ -134,7 +135,7 @@ class Files:
             tuple(one for one in fixed if not self.is_companion(one.path)),
             {path: text for path, text in self.patched.items() if not self.is_companion(path)},
             {path: text for path, text in self.sources.items() if not self.is_companion(path)},
-            errors,
+            [*errors, *self.unread.values()],
             self.comparison,
             {path: rounds for path, rounds in self.rounds.items() if not self.is_companion(path)},
             {path: left for path, left in self.left_alone.items() if not self.is_companion(path)},

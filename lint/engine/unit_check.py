@@ -242,6 +242,7 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
             nets[id(own)] = nets_for(files, own)
         jobs.append(nets[id(own)].job(SolverFile(solver, own.caffe_version), unit.root))
     files.mark_companions(unit, jobs)
+    files.unread = dict(pair for job in jobs if job.solver.file.path in unit.paths for pair in _unread_by_this_run(job))
     seen: set[int] = set()
     for job in jobs:
         yield "file", job.solver.file
@@ -265,6 +266,14 @@ def _subjects(unit: Unit, files: Files, settings: Settings) -> Iterator[tuple[st
         for net in alone:
             yield "net", net
         yield from _data_subjects(alone, None)
+
+
+def _unread_by_this_run(job: Job) -> Iterator[tuple[str, str]]:
+    """Yield the path of each net that a solver names and that this run could not read, with the message."""
+    for path in [reference.path for reference in job.references if reference.path is not None]:
+        error = job.unread.get(path)
+        if error is not None and error.is_of_this_run:
+            yield path, str(error)
 
 
 def _data_subjects(nets: list[NetInPhase], job: Job | None) -> Iterator[tuple[str, Any]]:

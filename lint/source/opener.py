@@ -6,6 +6,7 @@ reading them would fill the memory.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ MAX_LIST = 1_000_000_000  # of images, windows or HDF5 files
 MAX_IMAGE = 500_000_000  # an image or a mean file
 MAX_MESSAGE = 2**31 - 1  # a .caffemodel (protobuf: coded_stream.h, no larger message can be parsed)
 
+# Errors of the system that say that a path leads to no file.
+_OF_PATHS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 _LEAST = 65_536  # bytes that are asked for, whatever size a file has
 
 _read: set[str] = set()  # paths
@@ -38,11 +41,17 @@ _KINDS = (
 
 
 class Unreadable(InputError):
-    """A file cannot be read; says which, and why. `reason` is the why alone."""
+    """A file cannot be read; says which, and why. `reason` is the why alone, and `number` that of the system's error, if it is one."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, number: int | None = None) -> None:
         super().__init__(path, reason)
         self.reason = reason
+        self.number = number
+
+    @property
+    def is_of_this_run(self) -> bool:
+        """Whether the file is there and only this run could not read it, as for lack of permission: the path is not wrong."""
+        return self.number is not None and self.number not in _OF_PATHS
 
     def __str__(self) -> str:
         return f"{self.args[0]}: {self.reason}"
@@ -68,7 +77,7 @@ def open_regular(path: str, limit: int | None = None, *, follow: bool = True) ->
             file.close()
             raise
     except OSError as error:
-        raise Unreadable(path, error.strerror or str(error)) from None
+        raise Unreadable(path, error.strerror or str(error), error.errno) from None
     except ValueError:
         raise Unreadable(path, "no file can have such a name") from None
     return file
@@ -82,7 +91,7 @@ def read_regular(path: str, limit: int, *, follow: bool = True) -> bytes:
             # Reading reserves the memory first, so ask for no more than there is; some file systems say 0.
             content = file.read(min(limit, max(os.fstat(file.fileno()).st_size, _LEAST)) + 1)
     except OSError as error:
-        raise Unreadable(path, error.strerror or str(error)) from None
+        raise Unreadable(path, error.strerror or str(error), error.errno) from None
     if len(content) > limit:
         raise Unreadable(path, _too_large(limit))
     return content

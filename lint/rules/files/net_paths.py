@@ -114,6 +114,8 @@ def not_a_net(job: Job) -> Iterator[Hit]:
     - **warning** if it is a Git LFS pointer, no file, or may not be read: it may be there on the machine that trains;
     - **error** otherwise.
 
+    If this run could not read the file, as for lack of permission, the check is not whole: the exit status is 2.
+
     There is no fix: name the file that contains the net.
 
     ## References
@@ -129,7 +131,8 @@ def not_a_net(job: Job) -> Iterator[Hit]:
                 what, reason = f"is {error.what}", f"It is {error.what}, {error.advice}."
                 severity = "warning" if error.what == GIT_LFS_POINTER else ""
             elif error is not None:
-                what, reason, severity = "cannot be read", f"The system says: {error.reason}.", "warning"
+                said = error.reason if error.number is None else f"the system says: {error.reason}"
+                what, reason, severity = "cannot be read", f"{said[0].upper()}{said[1:]}.", "warning"
             yield Hit(job.solver.file, _span(job, reference), f"net file '{reference.path}' {what}", reason, severity)
 
 
