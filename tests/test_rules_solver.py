@@ -112,6 +112,8 @@ def test_a_good_solver_has_no_finding() -> None:
         ({"snapshot_after_train": "false"}, "S141", "advice"),
         ({"snapshot_after_train": "false", "snapshot": "500"}, "S141", "advice"),
         ({"snapshot": "301"}, "S141", "advice"),
+        ({"snapshot": "-1"}, "S141", "warning"),
+        ({"snapshot": "-500"}, "S141", "warning"),
         ({"display": "0"}, "S142", "advice"),
         ({"display": "301"}, "S142", "advice"),
         ({"debug_info": "true", "display": "1", "max_iter": "3000"}, "S143", "advice"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..moments.graph import Param
 from ..moments.layer_type import FROM_FILES, FROM_PROGRAM, MADE_UP, UNMODELLED
 from ..moments.shapes import Dims, Shape, describe
 from ..source.wording import counted
 from . import value_ranges
+from .fillers import check_filler
 from .record import layer_type, number_of, one_or, type_of_settings
 
 if TYPE_CHECKING:
@@ -225,7 +227,7 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
     if not legacy:
         if len(shapes) in (1, tops):
             dims = [tuple(shape["dim"]) for shape in (shapes * tops if len(shapes) == 1 else shapes)]
-            return _check_empty(layer, dims)
+            return _filled(layer, _check_empty(layer, dims))
         text = f"{counted(len(shapes), 'shape')} for {counted(tops, 'top')}; expected {one_or(tops)}"
         layer.fail("dummy-shape", text, "dummy_data_param.shape[0]", ":38")
         return ()
@@ -240,7 +242,19 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
             layer.fail("dummy-shape", text, f"dummy_data_param.{name}[0]")
             return ()
         sizes.append(values * tops if len(values) == 1 else values)
-    return _check_empty(layer, list(zip(*sizes, strict=True)))
+    return _filled(layer, _check_empty(layer, list(zip(*sizes, strict=True))))
+
+
+def _filled(layer: Layer, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """Check the fillers of a DummyData layer: one for each top, or one for all, of which the first it does not suit counts."""
+    fillers = layer.message["dummy_data_param"]["data_filler"]
+    if len(fillers) == len(shapes):
+        pairs = list(zip(fillers, shapes, strict=True))
+    else:
+        pairs = [(filler, shapes[0] if shapes else None) for filler in fillers[:1]]
+    for filler, shape in pairs:
+        check_filler(Param(layer, "data_filler", shape, filler, "data_filler", 0.0))
+    return shapes
 
 
 @layer_type("Input", "input_layer.cpp", signal="data_models.DataSource", reads=("input_param",), tops=(1, None), **_FROM_PROGRAM)

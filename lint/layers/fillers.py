@@ -76,7 +76,7 @@ def check_filler(param: Param) -> None:
         _fail(param, "filler-type", f"unknown filler type '{kind}'; {hint}", "type", "filler.hpp:294")
         return
     if kind == "gaussian":
-        if filler["std"] <= 0:
+        if not filler["std"] > 0:
             _fail(
                 param,
                 "filler-std",
@@ -100,11 +100,11 @@ def check_filler(param: Param) -> None:
             "sparse",
             "filler.hpp:43",
         )
-    if kind == "uniform" and filler["min"] > filler["max"]:
+    if kind == "uniform" and not filler["min"] <= filler["max"]:
         _fail(
             param,
             "filler-range",
-            f"min {filler['min']:g} is greater than max {filler['max']:g}",
+            f"min {filler['min']:g} is not at most max {filler['max']:g}",
             "min",
             "math_functions.cpp:259",
         )

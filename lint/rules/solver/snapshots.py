@@ -79,22 +79,23 @@ def _own_prefix(path: str, folder: str | None) -> str:
 
 @rule("S141", "missing-snapshots", subject="solver", severity="advice", fixes="unsafe")
 def missing_snapshots(solver: SolverFile) -> Iterator[Hit]:
-    """Flags solvers that save no weights, or whose `snapshot` is never reached.
+    """Flags solvers that save no weights, whose `snapshot` is never reached, or that is negative.
 
     ## What it does
 
     - Flags `snapshot_after_train: false` with a `snapshot` that is missing, 0 or larger than `max_iter`: nothing is
       saved.
     - Flags a `snapshot` larger than `max_iter`: it is never reached, and only the final weights are saved.
+    - Flags a negative `snapshot`, which does not switch snapshots off: -1 saves one in every iteration.
 
     ## Why is this bad?
 
     In the first case, the training runs to its end and its result is lost. In the second, everything is lost if the
-    training stops early.
+    training stops early. In the third, the disk fills up: Caffe saves where `snapshot` divides the iteration, whatever its sign.
 
     ## When it is reported
 
-    Reported as **advice**. Ignore it if a script runs the solver and saves the weights itself.
+    Reported as **advice**, a negative `snapshot` as a **warning**. Ignore it if a script runs the solver and saves the weights itself.
 
     ## Fix
 
@@ -107,7 +108,13 @@ def missing_snapshots(solver: SolverFile) -> Iterator[Hit]:
     """
     message = solver.message
     every, length = message["snapshot"], message["max_iter"]
-    if length <= 0 or every < 0 or not is_whole(message, "snapshot"):
+    if length <= 0 or not is_whole(message, "snapshot"):
+        return
+    if every < 0:
+        saved = "every iteration" if every == -1 else f"every {-every:,} iterations"
+        fix = set_field(solver.file.tree, message, "snapshot", 0).fix(solver.file.path, "set snapshot to 0", safe=False)
+        what = f"snapshot {every} does not switch snapshots off: one is saved {'in ' if every == -1 else ''}{saved}"
+        yield Hit(solver.file, message.span("snapshot"), what, "Caffe saves none only if it is 0.", "warning", fix=fix)
         return
     if not message["snapshot_after_train"] and (every == 0 or every > length):
         why = f"snapshot {every:,} exceeds max_iter {length:,}" if every else "snapshot is 0"
