@@ -33,7 +33,8 @@ _PYTHON_PLACE = re.compile(rb'\s+File "([^"]{1,1000})", line (\d{1,9})')
 _RAISED = re.compile(rb"[A-Za-z_][\w.]{0,100}(?:Error|Exception|Exit|Interrupt|StopIteration|Failure)(?::|\s*$)")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # the byte order mark, with which PowerShell begins a file
 _COLOURS = re.compile(rb"\x1b\[[\d;?]{0,20}[A-Za-z]")
-_LINE_END = re.compile(rb"(?:[ \t`\r]|<br ?/?>){1,200}\n")  # what terminals and web pages leave before it
+_SAMPLE = 1 << 14
+_BREAK = re.compile(rb"<br ?/?>\s{0,9}\n")
 
 
 def read_log(path: str) -> list[Run]:
@@ -87,10 +88,16 @@ def whole_lines(file: BinaryIO) -> Iterator[bytes]:
 
 def plain(block: bytes) -> bytes:
     """Whole lines without colours, and without blanks and the line ends of other systems at their ends."""
-    if b"\x1b[" in block:
+    if b"\x1b" in block:
         block = _COLOURS.sub(b"", block)
-    if any(end in block for end in (b"\r\n", b" \n", b"`\n", b"\t\n", b">\n")):
-        block = _LINE_END.sub(b"\n", block)
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    if b">" in block:
+        block = _BREAK.sub(b"\n", block)
+    # Blanks at the ends of lines are at those of many: two samples tell. Single bytes are found ten times as fast.
+    samples = block[:_SAMPLE], block[-_SAMPLE:]
+    if any(byte in block for byte in (b"\r", b"\t", b"`")) or any(b" \n" in sample for sample in samples):
+        block = b"\n".join([line.rstrip(b" \t\r`") for line in block.split(b"\n")])
     return block
 
 
