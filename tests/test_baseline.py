@@ -187,7 +187,7 @@ def test_a_baseline_that_is_not_there_or_cannot_be_written_is_an_error(folder: P
     done = run(folder, "solver.prototxt", "--baseline", "gone.json")
     assert (done.returncode, "create it with --write-baseline gone.json" in done.stderr) == (2, True)
     done = run(folder, "solver.prototxt", "--write-baseline", "gone/known.json")
-    assert (done.returncode, "gone/known.json: No such file" in done.stderr) == (2, True)
+    assert (done.returncode, "gone/known.json: its folder does not exist" in done.stderr) == (2, True)
     done = run(folder, "solver.prototxt", "--write-baseline", "known.json", "--fix")
     assert (done.returncode, "it cannot be combined with --fix" in done.stderr) == (2, True)
 

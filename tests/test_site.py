@@ -76,7 +76,7 @@ def test_a_page_shows_the_severity_fix_and_family_of_its_rule(pages: dict[str, s
     )
     assert "| error | fix by `caffe-lint log` | on | [T:" in pages["rules/T202.md"]
     assert (
-        "| option | type | default | meaning |\n|---|---|---|---|\n| `factor` | float | `1000.0` |"
+        "| option | type | default | meaning |\n|---|---|---|---|\n| `factor` | float, at least 1 | `1000.0` |"
         in pages["rules/D105.md"]
     )
 

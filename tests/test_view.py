@@ -359,7 +359,7 @@ def test_what_cannot_be_written_or_opened_is_said(
 ) -> None:
     page_of(lenet())
     Path("file").touch()
-    for target, why in (("missing/page.html", "No such file"), ("file/page.html", "no folder")):
+    for target, why in (("missing/page.html", "its folder does not exist"), ("file/page.html", "no folder")):
         with pytest.raises(InputError, match=why):
             run(["view", "solver.prototxt", "-o", target])
     monkeypatch.setattr("webbrowser.open", lambda address: False)

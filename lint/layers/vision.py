@@ -186,7 +186,7 @@ def depthwise_convolution(layer: Layer) -> Sequence[Shape]:
 
 @layer_type(
     "ConvolutionDepthwise", "conv_dw_layer.cpp", simulate="convolution.DepthwiseConvolution",
-    multiply_adds=_convolution_multiply_adds, **_WEIGHTED,
+    multiply_adds=_convolution_multiply_adds, by_channel=True, **_WEIGHTED,
 )
 def convolution_depthwise(layer: Layer) -> Sequence[Shape]:
     """As many outputs as channels, whatever num_output and group say; from farmingyard/caffe-mobilenet."""

@@ -130,7 +130,7 @@ class LayerType(NamedTuple):
     activation: str = ""  # SOFTMAX or SIGMOID for the layer of that activation
     unsaturated: tuple[float, float] | None = None  # the range of the mean |x| of its top outside which most of it is saturated
     trains_only: bool = False  # changes values in training only
-    by_channel: bool | Callable[[Layer], bool] = False  # treats equal channels differently, at random or by their place
+    by_channel: bool | Callable[[Layer], bool] = False  # treats equal channels differently: at random, by place or weights
     discards: bool = False  # reads blobs only so that they are not outputs of the net
     value_range: ValueRange | None = None  # the interval of its outputs, given those of its bottoms
     growth: Callable[[Layer], float | None] | None = None  # number of elements out over in, by its settings alone

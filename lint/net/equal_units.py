@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from ..moments.graph import Layer, Param
     from .net import Net
 
-_DENSE = ("Convolution", "Deconvolution", "InnerProduct")  # every output reads every input, or every one of its group
-
 
 def equal_units(net: Net, *, idle: bool = False) -> list[Param]:
     """Return the weights that learn and are the same for all outputs of a layer, and stay so.
@@ -34,9 +32,14 @@ def equal_units(net: Net, *, idle: bool = False) -> list[Param]:
 
 def _starts_equal(param: Param) -> bool:
     layer = param.layer
-    if layer.traits.base not in _DENSE or upsamples(layer):
+    if not _is_dense(layer) or upsamples(layer):
         return False
     return outputs_of_group(layer) > 1 and constant_of(param) is not None and initial_bias(layer) is not None
+
+
+def _is_dense(layer: Layer) -> bool:
+    """Whether every output of a layer reads every input, or every one of its group."""
+    return layer.traits.weighted_sum and not layer.traits.distinguishes(layer)
 
 
 def outputs_of_group(layer: Layer) -> int:
@@ -66,7 +69,7 @@ def _is_read_alike(layer: Layer, shared: set[Param], idle: bool) -> bool:
         if not readers:
             return False
         for reader in readers:
-            if reader.traits.base in _DENSE:
+            if _is_dense(reader):
                 if not _has_equal_weights(reader, shared):
                     return False
             elif not _keeps_channels(reader):

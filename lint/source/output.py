@@ -27,8 +27,9 @@ def require_output(path: str, *, updates: bool = False) -> None:
     """
     if path in ("", "-"):
         raise InputError(f"'{path}' names no file to write to")
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        raise InputError(f"{path}: its folder does not exist")
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise InputError(f"{path}: {f'{folder} is no folder' if os.path.lexists(folder) else 'its folder does not exist'}")
     if updates or not os.path.isfile(path):
         return
     for read in sorted(files_read()):
