@@ -302,6 +302,9 @@ MADE = [
         Made(loss(kind), {"l": ""}, {"f": "2 5", "t": "2 5"})
         for kind in ("SigmoidCrossEntropyLoss", "EuclideanLoss")
     ),
+    Made(loss("SigmoidCrossEntropyLoss"), {"l": ""}, dict.fromkeys("ft", "2 1 8 8 8")),
+    Made(loss("EuclideanLoss"), {"l": ""}, {"f": "2 3 4 4", "t": "2 3 2 4 2"}),
+    Made(loss("EuclideanLoss"), {"l": ""}, dict.fromkeys("ft", "2")),
     Made(
         'type: "InfogainLoss" bottom: "f" bottom: "t" bottom: "h" top: "l" '
         'top: "p" loss_weight: 1 loss_weight: 0',
@@ -668,6 +671,20 @@ REFUSED = [
     Refused(loss("SigmoidCrossEntropyLoss"), "target-count", SCORES),
     Refused(loss("EuclideanLoss"), "loss-shapes", SCORES),
     Refused(loss("MultinomialLogisticLoss"), "label-count", {"f": "2 5", "t": "2 3"}),
+    *(
+        Refused(loss(kind), "axes", inputs)
+        for kind in ("SigmoidCrossEntropyLoss", "EuclideanLoss", "HingeLoss", "MultinomialLogisticLoss")
+        for inputs in ({"f": "", "t": ""}, {"f": "1 1", "t": ""})
+    ),
+    Refused(loss("SoftmaxWithLoss"), "axes", {"f": "1 5", "t": ""}),
+    Refused(loss("EuclideanLoss"), "axes", dict.fromkeys("ft", "2 1 8 8 8"), "forward"),
+    Refused(loss("HingeLoss"), "axes", {"f": "2 5 1 1 1", "t": "2"}, "forward"),
+    Refused(loss("MultinomialLogisticLoss"), "axes", {"f": "2 5 1 1 1", "t": "2"}, "forward"),
+    Refused(loss("MultinomialLogisticLoss"), "axes", {"f": "2 5", "t": "2 1 1 1 1"}),
+    *(
+        Refused('type: "ContrastiveLoss" bottom: "f" bottom: "g" bottom: "t" top: "l"', "axes", {"f": "2 5", "g": "2 5", "t": "2"} | five)
+        for five in ({"g": "2 5 1 1 1"}, {"t": "2 1 1 1 1"})
+    ),
     Refused(loss("InfogainLoss"), "infogain-matrix", SCORES),
     Refused(loss("InfogainLoss", 'bottom: "h" top: "l"'), "infogain-matrix", {**SCORES, "h": "5 4"}),
     Refused(

@@ -73,13 +73,26 @@ def _one_label_per_item(layer: Layer) -> None:
 
 
 def _same_first(layer: Layer) -> bool:
-    """Whether both bottoms have the same number of items; reports it if not (LossLayer::Reshape)."""
+    """Whether both bottoms have the same number of items; reports it if not, or if one is a scalar (LossLayer::Reshape)."""
     a, b = layer.bottoms[0].shape, layer.bottoms[1].shape
+    if a == () or b == ():
+        index = 0 if a == () else 1
+        layer.fail("axes", wrong_axes(layer, "at least 1", index), f"bottom[{index}]", "loss_layer.cpp:19")
+        return False
     if a and b and differ(a[0], b[0]):
         text = f"bottoms have different first dimensions: {layer.shown()}, {layer.shown(1)}"
         layer.fail("loss-batch", text, "bottom[1]", "loss_layer.cpp")
         return False
     return True
+
+
+def _legacy_axes(layer: Layer, index: int = 0, when: str = "forward") -> bool:
+    """Whether a bottom has the four axes of old at most, whose names the layer reads; reports it if not (Blob::LegacyShape)."""
+    shape = layer.bottoms[index].shape
+    if shape is None or len(shape) <= 4:
+        return True
+    layer.fail("axes", wrong_axes(layer, "at most 4", index), f"bottom[{index}]", "blob.hpp:140", when=when)
+    return False
 
 
 @layer_type(
@@ -196,6 +209,7 @@ def euclidean_loss(layer: Layer) -> Sequence[Shape]:
     if _same_first(layer) and counts_differ(layer.bottoms[0].shape, layer.bottoms[1].shape, 1):
         text = f"items of the bottoms differ in size: {layer.shown()}, {layer.shown(1)}"
         layer.fail("loss-shapes", text, "bottom[1]", ":12")
+    _legacy_axes(layer)
     return ((),)
 
 
@@ -214,9 +228,7 @@ def euclidean_loss(layer: Layer) -> Sequence[Shape]:
 def hinge_loss(layer: Layer) -> Sequence[Shape]:
     """The one-versus-all hinge loss, with a margin of 1."""
     _same_first(layer)
-    shape = layer.bottoms[0].shape
-    if shape is not None and len(shape) > 4:
-        layer.fail("axes", wrong_axes(layer, "at most 4"), "bottom[0]", "blob.hpp:140", when="forward")
+    _legacy_axes(layer)
     return ((),)
 
 
@@ -235,7 +247,9 @@ def hinge_loss(layer: Layer) -> Sequence[Shape]:
 def multinomial_logistic_loss(layer: Layer) -> Sequence[Shape]:
     """The negative log probability of the label."""
     _same_first(layer)
-    _one_label_per_item(layer)
+    if _legacy_axes(layer, 1, "setup"):
+        _one_label_per_item(layer)
+    _legacy_axes(layer)
     return ((),)
 
 
@@ -266,7 +280,7 @@ def contrastive_loss(layer: Layer) -> Sequence[Shape]:
         text = f"vectors have different lengths: {layer.shown()}, {layer.shown(1)}"
         layer.fail("bottom-shapes", text, "bottom[1]")
     for i, shape in enumerate((a, b, similar)):
-        if shape is not None and any(differ(dim, 1) for dim in shape[2:]):
+        if _legacy_axes(layer, i, "setup") and shape is not None and any(differ(dim, 1) for dim in shape[2:]):
             layer.fail("bottom-shapes", f"{layer.shown(i)} must have size 1 in its last axes", f"bottom[{i}]")
     if similar is not None and len(similar) > 1 and differ(similar[1], 1):
         layer.fail("bottom-shapes", f"expected one label per pair, not {layer.shown(2)}", "bottom[2]")
