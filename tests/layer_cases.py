@@ -682,8 +682,8 @@ REFUSED = [
     Refused(loss("MultinomialLogisticLoss"), "axes", {"f": "2 5 1 1 1", "t": "2"}, "forward"),
     Refused(loss("MultinomialLogisticLoss"), "axes", {"f": "2 5", "t": "2 1 1 1 1"}),
     *(
-        Refused('type: "ContrastiveLoss" bottom: "f" bottom: "g" bottom: "t" top: "l"', "axes", {"f": "2 5", "g": "2 5", "t": "2"} | five)
-        for five in ({"g": "2 5 1 1 1"}, {"t": "2 1 1 1 1"})
+        Refused('type: "ContrastiveLoss" bottom: "f" bottom: "g" bottom: "t" top: "l"', "axes", {"f": "2 5", **others})
+        for others in ({"g": "2 5 1 1 1", "t": "2"}, {"g": "2 5", "t": "2 1 1 1 1"})
     ),
     Refused(loss("InfogainLoss"), "infogain-matrix", SCORES),
     Refused(loss("InfogainLoss", 'bottom: "h" top: "l"'), "infogain-matrix", {**SCORES, "h": "5 4"}),
@@ -737,7 +737,9 @@ REFUSED = [
         {},
     ),
     Refused('type: "WindowData" top: "d" top: "l" window_data_param { source: "s" batch_size: 2 }', "crop-missing", {}),
-    Refused('type: "HDF5Data" top: "d" transform_param {}', "hdf5-transform", {}),
+    Refused('type: "HDF5Data" top: "d" hdf5_data_param { batch_size: 2 source: "s" } transform_param {}', "hdf5-transform", {}),
+    Refused('type: "HDF5Data" top: "d"', "batch-size-missing", {}, "forward"),
+    Refused('type: "HDF5Data" top: "d" hdf5_data_param { source: "s" batch_size: 0 }', "batch-size-missing", {}, "forward"),
     Refused(
         'type: "DummyData" top: "d" top: "l" dummy_data_param { num: 2 shape { dim: 3 } }', "dummy-shape", {}
     ),

@@ -400,6 +400,26 @@ def test_a_filler_in_another_case_is_fixed() -> None:
     assert fix(NET.replace("xavier", "Xavier"), select=("E2",)) == NET
 
 
+def test_hdf5_data_without_a_batch_size_are_an_error_once_they_are_read() -> None:
+    data = 'layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "s" %s} }\n'
+    unread = data.replace('top: "data" top: "label"', 'top: "more"') % ""
+    assert [(finding.code, finding.severity) for finding in check(data % "" + CONV + LOSS, select=("E2",))] == [("E208", "error")]
+    assert [(finding.code, finding.severity) for finding in check(NET + unread, select=("E2",))] == [("E208", "warning")]
+    assert check(data % "batch_size: 2 " + CONV + LOSS, select=("E2",)) == []
+
+
+def test_a_filler_of_dummy_data_is_fixed_like_one_of_a_parameter() -> None:
+    text = NET.replace("shape { dim: 8 }", 'shape { dim: 8 } data_filler { } data_filler { type: "%s" }')
+    assert text != NET
+    assert fix(text % "xaviar", select=("E2",)) == text % "xavier"
+    assert check(text % "xavier", select=("E2",)) == []
+
+
+def test_a_filler_for_all_tops_of_dummy_data_is_one_finding() -> None:
+    text = NET.replace("shape { dim: 8 }", 'shape { dim: 8 } data_filler { type: "gaussian" std: 0 }')
+    assert [finding.code for finding in check(text, select=("E2",))] == ["E213"]
+
+
 def test_a_label_that_learns_stops_the_training_but_not_the_test() -> None:
     label = LOSS.replace('"label"', '"guess"')
     guess = (

@@ -161,6 +161,7 @@ def hdf5_data(layer: Layer) -> Sequence[Shape]:
     if "transform_param" in layer.message.entries:
         layer.fail("hdf5-transform", "transform_param is not supported", "transform_param", ":77")
     _check_source(layer, "hdf5_data_param", "")
+    batch_size(layer, "hdf5_data_param")
     return ()
 
 

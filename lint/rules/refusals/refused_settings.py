@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...fixes.edit import Fix
 from ...fixes.fields import Patch, remove_field, set_field
 from ...layers.fillers import FILLER_TYPES, FORK_FILLERS
-from ...moments.graph import NetProblem
+from ...moments.graph import Layer, NetProblem
 from ...net.job import NetInPhase
 from ...net.names import also_in
 from ...net.net import Net
@@ -40,6 +40,7 @@ def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
       values that no known Caffe has;
     - **advice**, once for all of them, if just the layers that give the outputs, and all of these if they are several, have no
       `num_output`: programs such as DIGITS and DeepDetect fill in the number of classes;
+    - **warning** for an HDF5Data without a `batch_size` if no layer reads its tops: Caffe accepts it, and makes empty batches;
     - **error** otherwise.
 
     ## Example
@@ -58,7 +59,19 @@ def missing_setting(subject: NetInPhase) -> Iterator[Hit]:
             reason += also_in([other.layer for other in left_open if other.layer is not None], subject.file.tree)
             yield hit_of(subject, problem)._replace(message=text, reason=reason, severity="advice", confidence="medium")
     kept = {(problem.start, problem.end) for problem in left_open}
-    yield from (hit for hit in hits(subject, "E208") if hit.span not in kept)
+    for problem in problems_of(subject, "E208"):
+        if (problem.start, problem.end) not in kept:
+            hit = hit_of(subject, problem)
+            yield _of_unread_data(hit) if problem.kind == "batch-size-missing" and _is_unread_hdf5(problem.layer) else hit
+
+
+def _is_unread_hdf5(layer: Layer | None) -> bool:
+    return layer is not None and layer.traits.settings == "hdf5_data_param" and not any(top.consumers for top in layer.tops)
+
+
+def _of_unread_data(hit: Hit) -> Hit:
+    reason = "Caffe makes empty batches, and stops as soon as a layer reads one of the tops."
+    return hit._replace(reason=reason, severity=hit.severity or "warning")
 
 
 def _outputs_left_open(net: Net, problems: list[NetProblem]) -> list[NetProblem]:
