@@ -744,18 +744,23 @@ REFUSED = [
         'type: "DummyData" top: "d" top: "l" dummy_data_param { num: 2 shape { dim: 3 } }', "dummy-shape", {}
     ),
     Refused('type: "DummyData" top: "d"', "dummy-shape", {}),
-    *(
-        Refused(f'type: "DummyData" top: "d" dummy_data_param {{ {size} data_filler {{ {filler} }} }}', kind, {})
-        for size in ("shape { dim: 3 }", "num: 2 channels: 1 height: 1 width: 1")
-        for filler, kind in (
-            ('type: "guassian"', "filler-type"), ('type: "gaussian" std: 0', "filler-std"), ('type: "gaussian" std: nan', "filler-std"),
-            ('type: "uniform" min: 1 max: 0', "filler-range"), ('sparse: 3', "filler-sparse"),
-        )
-    ),
     Refused(
         'type: "DummyData" top: "d" dummy_data_param { shape { dim: 3 } data_filler {} data_filler {} }',
         "dummy-fillers",
         {},
+    ),
+    *(
+        Refused(f'type: "DummyData" top: "d" dummy_data_param {{ shape {{ dim: 3 }} data_filler {{ {filler} }} }}', kind, {})
+        for filler, kind in (
+            ('type: "guassian"', "filler-type"),
+            ('type: "gaussian" std: 0', "filler-std"),
+            ('type: "gaussian" std: nan', "filler-std"),
+            ('type: "gaussian" sparse: -2', "filler-sparse"),
+            ('type: "uniform" min: 2', "filler-range"),
+            ('type: "uniform" max: nan', "filler-range"),
+            ('type: "xavier" sparse: 3', "filler-sparse"),
+            ('type: "bilinear"', "filler-bilinear"),
+        )
     ),
     Refused('type: "Input" top: "d" input_param { shape { dim: 3 } shape { dim: 3 } }', "input-shape", {}),
     Refused('type: "Input" top: "d" input_param { shape { dim: -3 } }', "negative-size", {}),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..moments.graph import Param
 from ..moments.layer_type import FROM_FILES, FROM_PROGRAM, MADE_UP, UNMODELLED
 from ..moments.shapes import Dims, Shape, describe
 from ..source.wording import counted
@@ -15,6 +14,7 @@ from .record import layer_type, number_of, one_or, type_of_settings
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer
+    from ..proto.binder import Message
 
 
 def cropped(
@@ -219,16 +219,27 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
     """Tops of a given shape, filled by fillers."""
     param = layer.message["dummy_data_param"]
     tops = len(layer.tops)
-    fillers = len(param["data_filler"])
-    if fillers not in (0, 1, tops):
-        text = f"{number_of(fillers, 'data_filler')} for {counted(tops, 'top')}; expected {one_or(tops)}, or none"
+    shapes = _dummy_shapes(layer, param)
+    fillers = param["data_filler"]
+    if len(fillers) not in (0, 1, tops):
+        text = f"{number_of(len(fillers), 'data_filler')} for {counted(tops, 'top')}; expected {one_or(tops)}, or none"
         layer.fail("dummy-fillers", text, "dummy_data_param.data_filler[0]")
+        return shapes
+    for top, filler, shape in zip(layer.tops, fillers, shapes or (None,) * tops):  # noqa: B905  (one filler is for all tops)
+        if shape is None or 0 not in shape:
+            check_filler(layer, filler, "data_filler", shape, top.name)
+    return shapes
+
+
+def _dummy_shapes(layer: Layer, param: Message) -> Sequence[Dims]:
+    """The shapes of a DummyData's tops, none if Caffe rejects what is written of them."""
+    tops = len(layer.tops)
     shapes = param["shape"]
     legacy = [name for name in _LEGACY if name in param.entries]
     if not legacy:
         if len(shapes) in (1, tops):
             dims = [tuple(shape["dim"]) for shape in (shapes * tops if len(shapes) == 1 else shapes)]
-            return _filled(layer, _check_empty(layer, dims))
+            return _check_empty(layer, dims)
         text = f"{counted(len(shapes), 'shape')} for {counted(tops, 'top')}; expected {one_or(tops)}"
         layer.fail("dummy-shape", text, "dummy_data_param.shape[0]", ":38")
         return ()
@@ -243,19 +254,7 @@ def dummy_data(layer: Layer) -> Sequence[Shape]:
             layer.fail("dummy-shape", text, f"dummy_data_param.{name}[0]")
             return ()
         sizes.append(values * tops if len(values) == 1 else values)
-    return _filled(layer, _check_empty(layer, list(zip(*sizes, strict=True))))
-
-
-def _filled(layer: Layer, shapes: Sequence[Shape]) -> Sequence[Shape]:
-    """Check the fillers of a DummyData layer: one for each top, or one for all, of which the first it does not suit counts."""
-    fillers = layer.message["dummy_data_param"]["data_filler"]
-    if len(fillers) == len(shapes):
-        pairs = list(zip(fillers, shapes, strict=True))
-    else:
-        pairs = [(filler, shapes[0] if shapes else None) for filler in fillers[:1]]
-    for filler, shape in pairs:
-        check_filler(Param(layer, "data_filler", shape, filler, "data_filler", 0.0))
-    return shapes
+    return _check_empty(layer, list(zip(*sizes, strict=True)))
 
 
 @layer_type("Input", "input_layer.cpp", signal="data_models.DataSource", reads=("input_param",), tops=(1, None), **_FROM_PROGRAM)

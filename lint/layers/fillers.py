@@ -9,6 +9,8 @@ from ..proto.binder import nearest_name
 
 if TYPE_CHECKING:
     from ..moments.graph import Layer, Param
+    from ..moments.shapes import Shape
+    from ..proto.binder import Message
 
 FILLER_TYPES = ("constant", "gaussian", "positive_unitball", "uniform", "xavier", "msra", "bilinear")
 
@@ -55,11 +57,12 @@ def _is_rectified(layer: Layer) -> bool:
     return False
 
 
-def check_filler(param: Param) -> None:
-    """Report what Caffe would reject in the parameter's filler."""
-    filler = param.filler
-    if filler is None:
-        return
+def check_filler(layer: Layer, filler: Message, name: str, shape: Shape, subject: str) -> None:
+    """Report what Caffe would reject in a filler of that name for a blob of that shape: the parameter or top `subject`."""
+
+    def fail(kind: str, what: str, field: str, source: str) -> None:
+        layer.report(kind, f"{name}: {what}", filler.span(field), source, subject=subject)
+
     entries = filler.entries
     kind = entries["type"][0][0] if "type" in entries else "constant"
     if kind == "constant" or kind == "xavier" or kind == "msra":
@@ -68,76 +71,28 @@ def check_filler(param: Param) -> None:
     elif kind in FORK_FILLERS:
         forks = FORK_FILLERS[kind]
         shown = ", ".join(forks[:3]) + (" and others" if len(forks) > 3 else "")
-        _fail(param, "filler-of-fork", f"filler type '{kind}' exists only in {shown}", "type", "filler.hpp:294")
+        fail("filler-of-fork", f"filler type '{kind}' exists only in {shown}", "type", "filler.hpp:294")
         return
     elif kind not in FILLER_TYPES:
         nearest = nearest_name(kind, list(FILLER_TYPES))
         hint = f"did you mean '{nearest}'?" if nearest else f"known types: {', '.join(FILLER_TYPES)}"
-        _fail(param, "filler-type", f"unknown filler type '{kind}'; {hint}", "type", "filler.hpp:294")
+        fail("filler-type", f"unknown filler type '{kind}'; {hint}", "type", "filler.hpp:294")
         return
     if kind == "gaussian":
         if not filler["std"] > 0:
-            _fail(
-                param,
-                "filler-std",
-                f"std must be greater than 0, not {filler['std']:g}",
-                "std",
-                "math_functions.cpp:281",
-            )
+            fail("filler-std", f"std must be greater than 0, not {filler['std']:g}", "std", "math_functions.cpp:281")
         if filler["sparse"] < -1:
-            _fail(
-                param,
-                "filler-sparse",
-                f"sparse must be at least -1, not {filler['sparse']}",
-                "sparse",
-                "filler.hpp",
-            )
+            fail("filler-sparse", f"sparse must be at least -1, not {filler['sparse']}", "sparse", "filler.hpp")
     elif filler["sparse"] != -1:
-        _fail(
-            param,
-            "filler-sparse",
-            f"sparse works with gaussian fillers only, not with {kind}",
-            "sparse",
-            "filler.hpp:43",
-        )
+        fail("filler-sparse", f"sparse works with gaussian fillers only, not with {kind}", "sparse", "filler.hpp:43")
     if kind == "uniform" and not filler["min"] <= filler["max"]:
-        _fail(
-            param,
-            "filler-range",
-            f"min {filler['min']:g} is not at most max {filler['max']:g}",
-            "min",
-            "math_functions.cpp:259",
-        )
-    if kind == "bilinear" and param.shape is not None:
-        shape = param.shape
+        text = f"min must be at most max, not {filler['min']:g} with max {filler['max']:g}"
+        fail("filler-range", text, "min" if "min" in entries else "max", "math_functions.cpp:259")
+    if kind == "bilinear" and shape is not None:
         if len(shape) != 4:
-            _fail(
-                param,
-                "filler-bilinear",
-                f"a bilinear filler needs 4 axes, not {len(shape)}",
-                "type",
-                "filler.hpp:255",
-            )
+            fail("filler-bilinear", f"a bilinear filler needs 4 axes, not {len(shape)}", "type", "filler.hpp:255")
         elif differ(shape[2], shape[3]):
             sides = f"{shape[2]} x {shape[3]}"
-            _fail(
-                param,
-                "filler-bilinear",
-                f"a bilinear filler needs a square kernel, not {sides}",
-                "type",
-                "filler.hpp:256",
-            )
-    if count(param.shape) == 0:
-        _fail(
-            param,
-            "filler-empty",
-            "the parameter has no elements to fill",
-            "type",
-            "filler.hpp",
-        )
-
-
-def _fail(param: Param, kind: str, what: str, field: str, source: str) -> None:
-    assert param.filler is not None
-    text = f"{param.filler_name}: {what}"
-    param.layer.report(kind, text, param.filler.span(field), source, subject=param.role)
+            fail("filler-bilinear", f"a bilinear filler needs a square kernel, not {sides}", "type", "filler.hpp:256")
+    if count(shape) == 0:
+        fail("filler-empty", "the parameter has no elements to fill", "type", "filler.hpp")

@@ -400,7 +400,7 @@ class _Builder:
                     _share(param, owner, spec)
         for param in params:
             if param.filler is not None:
-                check_filler(param)
+                check_filler(layer, param.filler, param.filler_name, param.shape, param.role)
 
     # -- losses ---------------------------------------------------------------------------------------------
 

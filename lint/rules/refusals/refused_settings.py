@@ -12,6 +12,7 @@ from ...net.job import NetInPhase
 from ...net.names import also_in
 from ...net.net import Net
 from ...proto.binder import Message
+from ...proto.message import message_at
 from ...proto.spelling import is_certain, nearest_name
 from ...rule.finding import Hit
 from ...rule.registry import rule
@@ -164,7 +165,8 @@ def invalid_filler(subject: NetInPhase) -> Iterator[Hit]:
     ## What it does
 
     Flags unknown filler types (they are case-sensitive), `gaussian` with a `std` that is not greater than 0, `uniform` with `min`
-    greater than `max`, `sparse` for any type but `gaussian`, and `bilinear` for a kernel that is not square.
+    greater than `max`, `sparse` for any type but `gaussian`, and `bilinear` for a kernel that is not square, of parameters and of the
+    tops of DummyData layers.
 
     ## Why is this bad?
 
@@ -359,11 +361,8 @@ def _filler_fix(subject: NetInPhase, problem: NetProblem) -> Fix | None:
     tree = subject.file.tree
     written = tree.source[problem.start : problem.end].decode("utf-8", "replace").strip("\"'")
     name = nearest_name(written, list(FILLER_TYPES)) if problem.kind == "filler-type" else None
-    if name is None or problem.layer is None:
+    if name is None:
         return None
-    for param in problem.layer.params:
-        if param.filler is not None and param.filler.span("type") == (problem.start, problem.end):
-            safe = is_certain(written, name, FILLER_TYPES) and subject.file.is_for_known_caffe
-            patch = set_field(tree, param.filler, "type", name)
-            return patch.fix(subject.file.path, f'set type to "{name}"', safe=safe)
-    return None
+    filler = message_at(subject.file.message, problem.start, problem.end)
+    safe = is_certain(written, name, FILLER_TYPES) and subject.file.is_for_known_caffe
+    return set_field(tree, filler, "type", name).fix(subject.file.path, f'set type to "{name}"', safe=safe)
