@@ -39,6 +39,7 @@ layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" to
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "fc" top: "fc" }\n'
 SIGMOID = RELU.replace("relu", "sigmoid").replace("ReLU", "Sigmoid")
 TANH = RELU.replace("relu", "tanh").replace("ReLU", "TanH")
+CLIP = 'layer { name: "clip" type: "Clip" bottom: "fc" top: "clipped" clip_param { min: -2 max: 2 } }\n'
 DROPOUT = RELU.replace("relu", "drop").replace("ReLU", "Dropout")
 FACTS = {"train": SourceFacts("lmdb", 100, {"data": BlobFacts((3,), 0.0, 255.0, 100.0, 100.0, 60.0)}, (0.0, 4.0), {})}
 
@@ -60,6 +61,12 @@ def layer(kind: str, settings: str = "", bottom: str = "fc") -> str:
         ([RELU, layer("Power", "power_param { power: 3 scale: 2 }")], "no gradient at 0"),
         ([layer("Exp", bottom="data")], "the exponential of values up to 255"),
         ([RELU, layer("LRN", "lrn_param { k: 0 }")], "a k of 0"),
+        ([layer("LRN", "lrn_param { alpha: -1 }")], "an alpha of -1"),
+        ([CLIP, layer("LRN", "lrn_param { alpha: -1 }", "clipped")], "an alpha of -1"),
+        ([CLIP, layer("Log", "log_param { shift: -0.5 }", "clipped")], "values below 0"),
+        ([layer("LRN", "lrn_param { alpha: -1e-4 norm_region: WITHIN_CHANNEL }", "data")], "an alpha of -0.0001"),
+        ([layer("BatchNorm", "batch_norm_param { eps: -1e-5 }")], "an eps of -1e-05"),
+        ([layer("BatchNorm", "batch_norm_param { eps: -1 use_global_stats: true }")], "an eps of -1"),
     ],
 )
 def test_what_certainly_breaks_is_found(layers: list[str], said: str) -> None:
@@ -81,6 +88,14 @@ def test_what_certainly_breaks_is_found(layers: list[str], said: str) -> None:
         [layer("Exp")],
         [layer("Exp", "exp_param { scale: 0.1 }", "data")],
         [RELU, layer("LRN")],
+        [SIGMOID, layer("LRN", "lrn_param { alpha: -0.5 }")],
+        [layer("LRN", "lrn_param { alpha: -1 beta: 2 }")],
+        [layer("LRN", "lrn_param { alpha: -1e-5 }", "data")],
+        [layer("LRN", "lrn_param { alpha: 0 }")],
+        [CLIP, layer("LRN", "lrn_param { alpha: -0.1 }", "clipped")],
+        [CLIP, layer("Log", "log_param { shift: 2.5 }", "clipped")],
+        [layer("BatchNorm")],
+        [layer("BatchNorm", "batch_norm_param { eps: 0 }")],
         [layer("LRN", "lrn_param { k: 0 }")],
         [RELU, layer("Power", "power_param { power: nan scale: inf }")],
     ],

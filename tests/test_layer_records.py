@@ -63,7 +63,7 @@ def test_a_loss_over_classes_has_a_value_at_chance(kind: LayerType, model: type[
 
 def test_only_a_type_that_is_modelled_in_part_computes_its_model() -> None:
     assert {kind.name for kind in RECORDS if callable(kind.signal)} == {
-        "CenterLoss", "LSTM", "Python", "RNN", "SmoothL1Loss", "SmoothL1LossOHEM",
+        "BatchNorm", "CenterLoss", "LRN", "LSTM", "Python", "RNN", "SmoothL1Loss", "SmoothL1LossOHEM",
     }  # fmt: skip
 
 

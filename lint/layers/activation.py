@@ -78,7 +78,7 @@ layer_type(
 )(same_shape)  # fmt: skip
 layer_type(
     "Clip", "clip_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.Clip",
-    reads=("clip_param",), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, bounded=True
+    reads=("clip_param",), in_place=IN_PLACE_WRONG_GRADIENT, nonlinear=True, bounded=True, value_range=value_ranges.clipped,
 )(same_shape)  # fmt: skip
 layer_type(
     "Power", "power_layer.cpp", signal="elementwise.ElementwiseFunction", simulate="functions.Power",

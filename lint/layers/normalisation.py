@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES
+from ..moments.layer_type import IN_PLACE_RIGHT, IN_PLACE_WRONG_GRADIENT, IN_PLACE_WRONG_VALUES, UNMODELLED
 from ..moments.shapes import MAX_AXES, Shape, axis_index, shapes_differ
 from ..proto.binder import Message
 from ..source.wording import counted
@@ -28,10 +28,15 @@ def _is_of_fork(layer: Layer) -> bool:
     return layer.context.dialect != "bvlc"
 
 
+def _batch_norm_model(layer: Layer) -> str:
+    """Its signal model; with a negative eps it takes roots of negative numbers (G111)."""
+    return UNMODELLED if layer.message["batch_norm_param"]["eps"] < 0 else "normalising.BatchNorm"
+
+
 @layer_type(
     "BatchNorm",
     "batch_norm_layer.cpp",
-    signal="normalising.BatchNorm",
+    signal=_batch_norm_model,
     simulate="standardising.BatchNorm",
     reads=("batch_norm_param",),
     in_place=IN_PLACE_RIGHT,
@@ -101,10 +106,15 @@ def _lrn_reads_top(layer: Layer) -> bool:
     return bool(layer.message["lrn_param"]["norm_region"] == "ACROSS_CHANNELS")
 
 
+def _lrn_model(layer: Layer) -> str:
+    """Its signal model; with a negative alpha it takes powers of negative numbers (G111)."""
+    return UNMODELLED if layer.message["lrn_param"]["alpha"] < 0 else "local_response.LRN"
+
+
 @layer_type(
     "LRN",
     "lrn_layer.cpp",
-    signal="local_response.LRN",
+    signal=_lrn_model,
     simulate="windows.LRN",
     reads=("lrn_param",),
     in_place=_lrn_in_place,

@@ -49,8 +49,7 @@ def filled(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
     filler = fillers[top if len(fillers) > 1 else 0] if fillers else None
     if filler is not None and filler["type"] != "constant":
         return UNKNOWN_INTERVAL
-    value = filler["value"] if filler is not None else 0.0
-    return Interval(value, value, value == 0, value < 0, reached=True)
+    return _only(filler["value"] if filler is not None else 0.0)
 
 
 def weighted(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
@@ -83,16 +82,32 @@ def rectified(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
     return Interval(max(0.0, x.low), max(0.0, x.high), x.zero or x.negative, False, x.reached)
 
 
+def _only(value: float) -> Interval:
+    return Interval(value, value, value == 0, value < 0, reached=True)
+
+
+def clipped(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
+    """Clip: between two bounds, of which the lower wins if they cross; both are 0 without clip_param (clip_layer.cpp)."""
+    x, param = bottoms[0], layer.message["clip_param"]
+    low, high = param["min"], param["max"]
+    if low >= high:
+        return _only(low)
+    least, most = (max(low, min(value, high)) for value in (x.low, x.high))
+    return Interval(least, most, x.zero and low <= 0 <= high, most < 0 or (x.negative and low < 0), x.reached)
+
+
 def absolute(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
     """AbsVal."""
     return Interval(0.0, max(abs(bottoms[0].low), abs(bottoms[0].high)), bottoms[0].zero)
 
 
 def power(layer: Layer, bottoms: Sequence[Interval], top: int) -> Interval:
-    """Power: (shift + scale * x) ^ power."""
+    """Power: (shift + scale * x) ^ power; 1 with a power of 0, whatever x is (power_layer.cpp)."""
     param = layer.message["power_param"]
     inner = bottoms[0].times(param["scale"], param["shift"])
     exponent = param["power"]
+    if exponent == 0:
+        return _only(1.0)
     if exponent == 1:
         return inner
     if exponent == 2:

@@ -76,13 +76,27 @@ def _exp(layer: Layer, x: Interval) -> tuple[str, str] | None:
 
 
 def _lrn(layer: Layer, x: Interval) -> tuple[str, str] | None:
-    k = layer.message["lrn_param"]["k"]
-    if k > 0 or not x.zero or layer.message["lrn_param"]["norm_region"] != "ACROSS_CHANNELS":
+    param = layer.message["lrn_param"]
+    across = param["norm_region"] == "ACROSS_CHANNELS"
+    k, alpha = param["k"] if across else 1.0, param["alpha"]  # WITHIN_CHANNEL ignores k
+    if k <= 0 and x.zero:
+        return f"has a k of {k:g}", "Where all neighbouring channels are 0, it computes 0 times infinity, which is NaN."
+    largest = max(abs(x.low), abs(x.high))
+    if alpha < 0 and -alpha * largest * largest >= k and not float(param["beta"]).is_integer():
+        why = f"Where the mean square of neighbouring values exceeds {k / -alpha:.3g}, it raises a negative number to a power: NaN."
+        return f"has an alpha of {alpha:g}", why
+    return None
+
+
+def _batch_norm(layer: Layer, x: Interval) -> tuple[str, str] | None:
+    eps = layer.message["batch_norm_param"]["eps"]
+    if eps >= 0 or layer.context.dialect != "bvlc":  # cuDNN's has a least eps of its own
         return None
-    return f"has a k of {k:g}", "Where all neighbouring channels are 0, it computes 0 times infinity, which is NaN."
+    why = f"It divides by sqrt(variance + eps), which is NaN in each channel with a variance below {-eps:g}, and before any training."
+    return f"has an eps of {eps:g}", why
 
 
-_FAULTS = {"log_param": _log, "power_param": _power, "exp_param": _exp, "lrn_param": _lrn}
+_FAULTS = {"log_param": _log, "power_param": _power, "exp_param": _exp, "lrn_param": _lrn, "batch_norm_param": _batch_norm}
 
 
 def _least(x: Interval, scale: float, shift: float) -> float | None:

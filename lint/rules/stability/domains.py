@@ -32,6 +32,8 @@ def out_of_domain_input(subject: NetInPhase) -> Iterator[Hit]:
     - Power of 0 with `shift: 0` and an exponent other than 1 and 2, whose gradient Caffe computes as y / x
     - Exp of values that exceed the largest float
     - LRN with a `k` of 0 or less after a ReLU, which divides 0 by 0 where all channels are 0
+    - LRN with a negative `alpha`, whose base k + alpha / n * (sum of squares) falls below 0 as its input grows
+    - BatchNorm with a negative `eps`, which takes the square root of variance + eps
 
     ## Why is this bad?
 
@@ -40,7 +42,8 @@ def out_of_domain_input(subject: NetInPhase) -> Iterator[Hit]:
 
     ## When it is reported
 
-    Only if the range of the input is known. Ignore it if loaded weights keep the values inside the domain.
+    Only if the range of the input is known, or if nothing bounds the input of an LRN or BatchNorm with such a setting. Ignore it
+    if loaded weights keep the values inside the domain.
 
     ## Example
 
@@ -49,7 +52,7 @@ def out_of_domain_input(subject: NetInPhase) -> Iterator[Hit]:
 
     ## References
 
-    log_layer.cpp, power_layer.cpp, exp_layer.cpp, lrn_layer.cpp.
+    log_layer.cpp, power_layer.cpp, exp_layer.cpp, lrn_layer.cpp, batch_norm_layer.cpp.
     """
     for layer, fault in domain_faults(subject.net):
         maker = layer.bottoms[0].producer

@@ -15,6 +15,7 @@ from ...layers.fillers import FILLER_TYPES
 from ...layers.models.data_models import BYTES, KNOWN, LABELS, UNKNOWN_IMAGES, UNKNOWN_VALUES, data_kind
 from ...layers.normalisation import uses_stored_statistics
 from ...layers.record import TYPES
+from ...moments.layer_type import UNMODELLED
 from ...net.data_facts import tops_facts
 from ...net.domain_faults import domain_faults
 from ...net.loss_sizes import maximised_losses
@@ -217,7 +218,7 @@ def without_model(layers: Sequence[Layer]) -> CannotTell:
         return CannotTell("unmodelled layer", f"the type of '{layer.name}' is unknown", "pass your Caffe's caffe.proto with --proto")
     if _can_be_simulated(layer):  # then all of them can
         remedy = "run caffe-lint simulate, which computes it"
-        if layer.traits.stores_statistics:
+        if layer.traits.stores_statistics and layer.traits.signal_model(layer) != UNMODELLED:
             reason = f"'{layer.name}' normalises with the statistics of a file (use_global_stats)"
             return CannotTell("unmodelled layer", reason, remedy)
     elif layer.kind is not None and layer.kind.name not in TYPES:  # it is described, but with other shapes
