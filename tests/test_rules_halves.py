@@ -141,6 +141,42 @@ def test_a_gradient_that_is_blocked() -> None:
         assert codes(text, "N703") == []
 
 
+def constant(settings: str, kind: str = "Clip") -> str:
+    return f'layer {{ name: "cut" type: "{kind}" bottom: "conv" top: "cut" {settings} }}\n'
+
+
+@pytest.mark.parametrize(
+    ("layer", "value"),
+    [
+        (constant(""), "0"),
+        (constant("clip_param { min: 2 max: -2 }"), "2"),
+        (constant("clip_param { min: 1 max: 1 }"), "1"),
+        (constant("power_param { power: 0 }", "Power"), "1"),
+        (constant("power_param { scale: 0 shift: 3 }", "Power"), "3"),
+    ],
+)
+def test_a_constant_stops_the_gradient(layer: str, value: str) -> None:
+    for after in ("", "param { lr_mult: 0 } param { lr_mult: 0 }"):
+        (finding,) = check(DATA + conv("conv", "data") + layer + inner("ip", "cut", after) + LOSS, select=("N703",))
+        assert f"layer 'cut' outputs {value} whatever it reads: Convolution layer 'conv' gets no gradient" in finding.message
+        assert finding.place.line == 9
+
+
+def test_a_constant_that_is_no_obstacle() -> None:
+    cut = constant("")
+    beside = 'layer { name: "sum" type: "Eltwise" bottom: "conv" bottom: "cut" top: "sum" }\n'
+    frozen = "param { lr_mult: 0 } param { lr_mult: 0 }"
+    for text in (
+        DATA + conv("conv", "data") + constant("clip_param { min: -2 max: 2 }") + inner("ip", "cut") + LOSS,
+        DATA + conv("conv", "data") + constant("power_param { power: 2 }", "Power") + inner("ip", "cut") + LOSS,
+        DATA + conv("conv", "data") + cut + beside + inner("ip", "sum") + LOSS,  # another way for the gradient
+        DATA + conv("conv", "data", frozen) + cut + inner("ip", "cut") + LOSS,
+        DATA + constant("power_param { power: 0 }", "Power").replace('"conv"', '"data"') + inner("ip", "cut") + LOSS,  # ones
+        DATA + conv("conv", "data") + cut + inner("ip", "conv") + LOSS,
+    ):
+        assert codes(text, "N703") == []
+
+
 def test_a_shared_parameter_learns_where_a_gradient_reaches_it() -> None:
     shared = 'param { name: "w" } param { name: "b" }'
     cut = DATA + conv("conv", "data", shared) + inner("ip", "conv", "propagate_down: false") + LOSS

@@ -66,6 +66,8 @@ EXPLANATIONS = (
     Explanation(("D103",), ("D107", "D118"), LAYER),
     # Where the data, the statistics or the update are broken, or nothing is trained, no rate and no clipping helps.
     Explanation(("D103", "N204", "N405", "S125"), _ADVICE_ON_STABILITY, JOB),
+    # What gets no gradient does not learn.
+    Explanation(("N703",), ("G108",), JOB),
     # The causes of one predicted course: its repair changes initial weights before loss weights, and these before the rate.
     Explanation(("G106",), ("G101", "G102", "G108"), JOB),
     Explanation(("G113",), ("G101", "G102", "G103", "G106"), JOB),

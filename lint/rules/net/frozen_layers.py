@@ -9,8 +9,10 @@ from ...fixes.fields import Patch, set_field
 from ...fixes.layer_edits import Fields, add_message, insert_layers
 from ...layers.normalisation import uses_stored_statistics
 from ...moments.graph import Layer
+from ...moments.interval import UNKNOWN_INTERVAL
 from ...net.job import NetInPhase
 from ...net.names import also_in, named
+from ...net.net import Net
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 
@@ -149,18 +151,19 @@ def _is_frozen(layer: Layer) -> bool:
 
 @rule("N703", "blocked-gradient", subject="net", severity="warning")
 def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
-    """Flags layers that should learn but get no gradient because of `propagate_down: false`.
+    """Flags layers that should learn but get no gradient: `propagate_down: false` or a constant stops it.
 
     ## What it does
 
     Flags layers whose parameters have an `lr_mult` other than 0 and that lead to a loss, but that no gradient reaches
-    because a layer in between has `propagate_down: false`. A parameter that is shared with a layer that a gradient
-    reaches does learn. Reported once per net, at the first such layer.
+    because a layer in between has `propagate_down: false`, or outputs a constant whatever it reads: a Clip without
+    `clip_param` (zeros) or whose `min` is not below its `max`, a Power with `power: 0` or `scale: 0`. A parameter that
+    is shared with a layer that a gradient reaches does learn. Reported once per net and cause, at the first such layer.
 
     ## Why is this bad?
 
-    Caffe skips the backward pass of these layers. It still updates their weights: weight decay shrinks them in every
-    iteration, until nothing is left of the loaded or initial weights.
+    Caffe skips the backward pass of these layers, or computes gradients of 0. It still updates their weights: weight
+    decay shrinks them in every iteration, until nothing is left of the loaded or initial weights.
 
     ## When it is reported
 
@@ -175,7 +178,7 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
     ## References
 
     `Net::Init` (`layer_need_backward_`) in net.cpp; `SGDSolver::ApplyUpdate` in sgd_solver.cpp, which updates all
-    parameters.
+    parameters; clip_layer.cpp and power_layer.cpp.
     """
     net = subject.net
     losses = [loss.layer for loss in net.losses if loss.weight]
@@ -183,18 +186,17 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
         return
     if any(layer.kind is None for layer in net.layers):
         return
-    learned = {param.owner for param in net.params() if param.layer.runs_backward}
-    without_gradient = [
-        layer
-        for layer in net.layers
-        if not layer.traits.stores_statistics
-        and not layer.runs_backward
-        and any(param.lr_mult and param.owner not in learned for param in layer.params)
-    ]
-    if not without_gradient or not any(param.lr_mult and param.layer.runs_backward for param in net.params()):
+    before_loss = {layer.index for loss in losses for layer in (loss, *loss.upstream())}
+    yield from _blocked_by_propagate_down(subject, before_loss)
+    yield from _blocked_by_constants(subject, losses)
+
+
+def _blocked_by_propagate_down(subject: NetInPhase, before_loss: set[int]) -> Iterator[Hit]:
+    net = subject.net
+    without_gradient = _starved(net, [layer for layer in net.layers if layer.runs_backward])
+    if not any(param.lr_mult and param.layer.runs_backward for param in net.params()):
         return
     cuts = [layer for layer in net.layers if False in layer.message["propagate_down"]]
-    before_loss = {layer.index for loss in losses for layer in (loss, *loss.upstream())}
     found = []
     for layer in without_gradient:
         cut = next((other for other in layer.downstream() if other in cuts and other.index in before_loss), None)
@@ -207,3 +209,48 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
         place = cut.message.span("propagate_down", cut.message["propagate_down"].index(False))
         related = (Related(subject.file, place, "the gradient stops here"),)
         yield Hit(subject.file, layer.place(), message, reason, related=related)
+
+
+def _blocked_by_constants(subject: NetInPhase, losses: list[Layer]) -> Iterator[Hit]:
+    net = subject.net
+    constants = {layer: value for layer in net.layers if layer.runs_backward and (value := _constant(layer)) is not None}
+    if not constants:
+        return
+    reached = list(dict.fromkeys(losses))
+    seen = set(reached)
+    for layer in reached:
+        for blob, wanted in zip(layer.bottoms, layer.gradient_bottoms, strict=False):
+            producer = blob.producer
+            if wanted and producer is not None and producer not in seen and layer not in constants:
+                seen.add(producer)
+                reached.append(producer)
+    without_gradient = [layer for layer in _starved(net, reached) if layer.runs_backward]
+    for cut, value in constants.items():
+        if cut not in seen or not (found := [layer for layer in cut.upstream() if layer in without_gradient]):
+            continue
+        message = f"{named(cut)} outputs {value:g} whatever it reads: {named(found[0])} gets no gradient"
+        reason = "Its gradient is 0 everywhere, but weight decay still shrinks the weights before it."
+        related = (Related(subject.file, found[0].place(), "nothing is learned here"),)
+        yield Hit(subject.file, cut.place(), message, reason + also_in([cut, *found[1:]], subject.file.tree), related=related)
+        return
+
+
+def _starved(net: Net, reached: list[Layer]) -> list[Layer]:
+    """Return the layers with parameters that could learn, none of which is of a layer that a gradient reaches."""
+    with_gradient = set(reached)
+    learned = {param.owner for layer in reached for param in layer.params}
+    return [
+        layer
+        for layer in net.layers
+        if not layer.traits.stores_statistics
+        and layer not in with_gradient
+        and any(param.lr_mult and param.owner not in learned for param in layer.params)
+    ]
+
+
+def _constant(layer: Layer) -> float | None:
+    """The value of all elements of a layer's only top, whatever it reads; None if it depends on that, or on parameters."""
+    if layer.params or len(layer.tops) != 1 or not layer.bottoms:
+        return None
+    found = layer.traits.range_of(layer, [UNKNOWN_INTERVAL] * len(layer.bottoms))
+    return found.low if found.low == found.high else None
