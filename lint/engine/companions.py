@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 3  # how many solvers are named
 
-# Rules whose fixes are made in all nets of a solver, or in none (`rules.in_all_nets`).
-_IN_ALL_NETS = frozenset({"N501", "N502", "N704"})
-
 
 def depends_on_solvers(rule: Rule) -> bool:
     """Whether what a rule finds in a net is computed with the solvers of the net."""
@@ -50,7 +47,7 @@ def nets_to_search(findings: Iterable[Finding], unit: Unit, files: Files) -> fro
         if depends_on_solvers(rule):
             asks = fix is not None or path in unit.paths
         else:
-            asks = fix is not None and (finding.code in _IN_ALL_NETS or (fix.safe and rule.subject in ("net", "job")))
+            asks = fix is not None and (rule.in_all_nets or (fix.safe and rule.subject in ("net", "job")))
         if asks and files.get(path).kind == "net":
             nets.add(path)
     return frozenset(nets) - files.companions.searched

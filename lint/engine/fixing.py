@@ -26,8 +26,7 @@ def fix_unit(unit: Unit, files: Files, settings: Settings, *, unsafe: bool) -> U
 
     Every round is verified: read by our binder, the new text differs from the old one only in the fields that its fixes
     name. A fix that fails this is skipped and reported in `errors`. If the rounds find no end, no fix is made.
-    `fixes.bindings.verified` verifies the result of all
-    rounds before it is written or shown.
+    `fixes.bindings.verified` verifies the result of all rounds before it is written or shown.
     """
     findings = check_unit(unit, files, settings)
     course = Course(files)

@@ -5,7 +5,7 @@ Layer and LayerType refer to each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..proto.named_tuple import NamedTuple
@@ -47,6 +47,12 @@ UNMODELLED = ""  # instead of the name of a signal model
 
 NO_DIALECTS: frozenset[str] = frozenset()
 ALL = (-9,)  # instead of indices of bottoms: every bottom
+
+
+def are_fed(sources: Iterable[LayerType]) -> bool:
+    """Whether there are data layers, of these types, and only a program that runs the net fills them."""
+    origins = {kind.origin for kind in sources}
+    return origins == {FROM_PROGRAM}
 
 
 class LayerType(NamedTuple):

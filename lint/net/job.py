@@ -84,10 +84,10 @@ class Job:
 
     `references` say how its paths are resolved; `files` are the files of the nets, templates included. `train` is None if the
     net is not found, or if the solver names several and Caffe would stop. `deploy` is the deploy net for its weights, which the
-    solver does not name; `deploy_is_named` says whether the user named it. `train_beside` is the training net beside a `train` whose
-    file is called a test net. `given` are paths of files that are known although
-    they are not on disk. `unread` says why files of nets could not be read, or hold nothing, by path. `simulate` simulates the
-    training if that was asked for, and `with_files` is the same job with other texts of its files, which are given by path.
+    solver does not name; `deploy_is_named` says whether the user named it. `train_beside` is the training net beside a `train`
+    whose file is called a test net. `given` are paths of files that are known although they are not on disk. `unread` says why
+    files of nets could not be read, or hold nothing, by path. `simulate` simulates the training if that was asked for, and
+    `with_files` is the same job with other texts of its files, which are given by path.
     """
 
     def __init__(

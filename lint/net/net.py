@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..moments.graph import Blob, Layer, Loss, NetContext, NetProblem, Param, is_automatic
-from ..moments.layer_type import FROM_PROGRAM
+from ..moments.layer_type import are_fed
 from ..proto.binder import Entry, Message
 from ..proto.named_tuple import NamedTuple
 from ..proto.upgrade import Upgraded
@@ -79,8 +79,7 @@ class Net:
     @property
     def is_fed(self) -> bool:
         """Whether it has inputs, and only a program that runs it fills them."""
-        sources = [layer for layer in self.layers if not layer.bottoms]
-        return bool(sources) and all(layer.traits.origin == FROM_PROGRAM for layer in sources)
+        return are_fed(layer.traits for layer in self.layers if not layer.bottoms)
 
     def blob(self, name: str) -> Blob | None:
         """The last version of a blob, None if no layer produces it."""

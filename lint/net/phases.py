@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..layers.record import is_loss_type, traits_of
-from ..moments.layer_type import FROM_PROGRAM
+from ..moments.layer_type import are_fed
 from ..proto.binder import Entry, Message
 from ..proto.named_tuple import NamedTuple
 
@@ -153,19 +153,19 @@ def learns(net: Message) -> bool:
     """Whether a layer is a loss, by its type, the class that it names, or a loss_weight, which deploy files have on other
     layers too.
     """
+    weighted = []
     for layer, _, _ in net.entries.get("layer", ()):
         traits = traits_of(layer["type"])
         if is_loss_type(layer["python_param"]["layer"] if traits.opaque else layer["type"]):
             return True
-        if any(layer["loss_weight"]) and not (traits.makes_features and _is_fed(net)):
-            return True
-    return False
+        if any(layer["loss_weight"]):
+            weighted.append(traits)
+    return bool(weighted) and not (all(traits.makes_features for traits in weighted) and _is_fed(net))
 
 
 def _is_fed(net: Message) -> bool:
     """Whether a program provides all data of a net."""
-    sources = [layer for layer, _, _ in net.entries.get("layer", ()) if "bottom" not in layer.entries]
-    return bool(sources) and all(traits_of(layer["type"]).origin == FROM_PROGRAM for layer in sources)
+    return are_fed(traits_of(layer["type"]) for layer, _, _ in net.entries.get("layer", ()) if "bottom" not in layer.entries)
 
 
 def _has_own_data(net: Message, phase: str) -> bool:

@@ -53,6 +53,7 @@ class Rule(NamedTuple):
     `fixes` lists the kinds of fixes that it may offer. If they are `by_name`, they are applied only if the rule is
     selected by its code or name, not by a prefix: they change something that works as it is. A rule that is not
     `default` runs only if selected. `causes` are the names of the causes that a rule for logs tells apart, with explanations.
+    Fixes `in_all_nets` are made in all nets of a solver, or in none.
     """
 
     code: str
@@ -67,6 +68,7 @@ class Rule(NamedTuple):
     plugin: str = ""  # the plugin that registered it, empty for our own rules
     confidence: str = DEFAULT
     causes: dict[str, str] = {}  # noqa: RUF012 - of a tuple, never changed
+    in_all_nets: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -105,6 +107,7 @@ def rule(
     by_name: bool = False,
     confidence: str = "",
     causes: dict[str, str] | None = None,
+    in_all_nets: bool = False,
 ) -> Callable[[Check], Check]:
     """Register a check as a rule. Without `confidence`, our rules have the one of `rule.confidence`, others are medium.
 
@@ -120,7 +123,7 @@ def rule(
             raise ValueError(f"rule {code}: unknown family, subject or confidence")
         sure = confidence or (confidence_of(code) if check.__module__.startswith(_OUR_RULES) else DEFAULT)
         found = Rule(code, name, subject, severity, check, options or {}, fixes, default, by_name,
-                     confidence=sure, causes=causes or {})  # fmt: skip
+                     confidence=sure, causes=causes or {}, in_all_nets=in_all_nets)  # fmt: skip
         if not found.is_ours and sys.flags.optimize < 2:  # -OO removes docstrings
             _check_page(found)
         _NAMES.add(name)

@@ -69,6 +69,11 @@ def in_all_nets(subject: NetInPhase, layers: Iterable[Layer], title: str, patch_
     ))
 
 
+def so_in(subject: NetInPhase) -> str:
+    """Return the reason of a finding in another net that is about the same layers as in a subject."""
+    return f"The same holds in {subject.file.path}, which shares weights with this net."
+
+
 def shared_names(subject: NetInPhase) -> set[str]:
     """Return the names of layers and blobs in a net and in those that share its weights."""
     return {name for net in (subject, *sharing_weights(subject)) for name in names_in(net.net.message)}

@@ -244,7 +244,7 @@ def _at_chance(log: Evidence, end: float) -> bool:
     )
 
 
-def rises(log: Evidence) -> bool:
+def is_rising(log: Evidence) -> bool:
     """Whether the last third of the losses is above the first by more than their scatter explains."""
     losses = [log.raw_loss(step) for step in log.healthy]
     third = len(losses) // 3

@@ -193,11 +193,9 @@ _CRASHES = (
     b"free(): invalid", b"corrupted size", b"std::bad_alloc", b"Aborted (core",
     b"Illegal instruction", b"Floating point exception", b"Bus error", b"out of memory",
 )  # fmt: skip
-# What shells say of a process that was ended: alone, or after its number.
-_ENDED = re.compile(
-    rb"(?:\S{1,300}: line \d{1,9}: *\d{1,9} |zsh: |\[\d{1,9}\][+-]? {1,9}(?:\d{1,9} {1,9})?)(?:[Kk]illed|[Tt]erminated)\b"
-    rb"|(?:Killed(?:: 9)?|Terminated(?:: 15)?)\s*$"
-)
+# What stands before what shells say of a process that was ended, if it does not stand alone.
+SHELL = r"(?:\S{1,300}: line \d{1,9}: *\d{1,9} |zsh: |\[\d{1,9}\][+-]? {1,9}(?:\d{1,9} {1,9})?)"
+_ENDED = re.compile(SHELL.encode() + rb"(?:[Kk]illed|[Tt]erminated)\b|(?:Killed(?:: 9)?|Terminated(?:: 15)?)\s*$")
 
 
 _TOLD = (

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Protocol
 from ..source.opener import Unreadable, open_regular
 from . import log_lines as lines
 from .log_lines import Message, Norms, Note, Output
-from .runs import BAD_STEPS, BAD_TESTS, FRAMES, Clipped, Noted, Pass, Run, Step, Test
+from .runs import BAD_STEPS, BAD_TESTS, FRAMES, NOTES, Clipped, Noted, Pass, Run, Step, Test
 
 BLOCK = 1 << 22
 MARK = b"]     ["  # between the glog prefix and the text in every line of debug_info
@@ -359,7 +359,7 @@ class _Stream:
         if not said.severity and _RAISED.match(said.text) is not None:
             places = [found for each in self._traceback if (found := _PYTHON_PLACE.match(each)) is not None]
             source = b"%s:%s" % (re.split(rb"[/\\]", places[-1][1])[-1], places[-1][2]) if places else b""
-            self.run.notes.append(Noted("raised", lines.text_of(said.text.strip()), lines.text_of(source), number))
+            self._noted("raised", lines.text_of(said.text.strip()), lines.text_of(source), number)
             self.run.recognised |= any(b"caffe" in each or b"solver" in each for each in self._traceback)
         self._traceback = None
 
@@ -375,8 +375,11 @@ class _Stream:
             return
         if event.kind in ("done", "stopped"):
             self._end_test()
-        if len(self.run.notes) < 1000:
-            self.run.notes.append(Noted(event.kind, event.text, said.source, number))
+        self._noted(event.kind, event.text, said.source, number)
+
+    def _noted(self, kind: str, text: str, source: str, number: int) -> None:
+        if len(self.run.notes) < NOTES:
+            self.run.notes.append(Noted(kind, text, source, number))
 
     def _end_header(self) -> None:
         assert self._header is not None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from ..proto.named_tuple import NamedTuple
+from .log_lines import SHELL
 
 # Where to look for the mistake. If the run had begun, the files had passed, and only what a batch brings can have changed.
 FILES, DATA, SETTINGS, MACHINE, COMMAND = "files", "data", "settings", "machine", "command"
@@ -18,7 +19,7 @@ BATCHES_CHANGE = "batch-size-changes"
 LONGEST_TEXT = 4_000  # characters of one line that are searched
 _PAIR = re.compile(r"\((?P<a>-?[\w.+-]{1,40}) vs\. (?P<b>-?[\w.+-]{1,40})\)")
 _GAP = "[^\n]{0,200}?"
-_SHELL = r"(?:^|\n *|line \d{1,9}: *\d{1,9} |zsh: |\][+-]? {1,9}\d{0,9} {0,9})"  # before what a shell says of a process
+_OF_SHELL = rf"(?:^|\n *){SHELL}?"  # before what a shell says of a process
 
 
 class Meaning(NamedTuple):
@@ -726,7 +727,7 @@ MEANINGS = (
     # -- the machine --------------------------------------------------------------------------------------------
     Meaning(
         r"[Oo]ut of memory|cudaErrorMemoryAllocation|cudaSuccess \(2 vs|std::bad_alloc|ALLOC_FAILED|host allocation of size"
-        r"|Cannot allocate memory|" + _SHELL + r"[Kk]illed\b",
+        r"|Cannot allocate memory|" + _OF_SHELL + r"[Kk]illed\b",
         "out-of-memory",
         "memory ran out",
         "Activations need memory in proportion to batch_size. A test net keeps its memory beside that of the training net.",
@@ -818,7 +819,7 @@ MEANINGS = (
         MACHINE,
     ),
     Meaning(
-        r"\*\*\* SIG(?:TERM|HUP|INT|QUIT|KILL|XCPU) |" + _SHELL + r"[Tt]erminated\b",
+        r"\*\*\* SIG(?:TERM|HUP|INT|QUIT|KILL|XCPU) |" + _OF_SHELL + r"[Tt]erminated\b",
         "process-ended",
         "another program or a person ended it",
         "Caffe was told to end: by a job system whose time or memory was used up, by `kill`, or by the terminal that was closed.",

@@ -20,6 +20,7 @@ HEAD, TAIL, MIDDLE = 512, 1024, 4096  # steps and tests that a run keeps: first,
 FIRST_PASSES, RECENT_PASSES, AFTER_BAD, SAMPLE = 3, 12, 2, 160
 ROUNDING = 1e-12  # a loss below is 0: Caffe prints some as -6e-20
 BAD_STEPS, BAD_TESTS = 1000, 16
+NOTES = 1000  # events in the life of a run
 TOLD, FRAMES = 6, 16  # lines that may explain the end of a run, and stack frames
 RECENT_BYTES = SAMPLE_BYTES = 24_000_000  # of passes that are kept as text: the latest, and a sample
 

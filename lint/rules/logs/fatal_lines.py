@@ -196,7 +196,7 @@ def _shown(note: Noted) -> Shown:
 def _had_begun(log: Evidence) -> bool | None:
     """Whether an iteration or a test came before the end; None if the log is too short an excerpt to say."""
     run = log.run
-    if run.reached is not None or log.steps or log.tests or log.first_pass is not None:
+    if run.reached is not None or log.tests or log.first_pass is not None:
         return True
     is_set_up = any(note.text.startswith(_SET_UP) for note in run.told)
     prints_net = bool(run.creating or run.shapes or run.solver_text or run.net_texts)

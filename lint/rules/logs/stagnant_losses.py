@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ...moments.layer_type import SOFTMAX
 from ...rule.registry import RULES, rule
 from ...training_log.causes import Cause, shown, step_line
-from ...training_log.course import FEW, find_explosion, loss_curve, rises, stuck
+from ...training_log.course import FEW, find_explosion, is_rising, loss_curve, stuck
 from ...training_log.evidence import Evidence
 
 # The rules whose causes explain why a loss does not fall.
@@ -184,7 +184,7 @@ def loss_not_decreasing(log: Evidence) -> Iterator[Cause]:
     if ratio is not None:
         words += f"; one update changes the weights by {ratio:.1g} of their size"
     small = ratio is not None and ratio < 1e-5
-    high = curve.end > 1.05 * curve.start and chance is False and rises(log)
+    high = curve.end > 1.05 * curve.start and chance is False and is_rising(log)
     yield Cause(
         "update-too-small" if small else "learning-rate-too-high" if high else "loss-not-decreasing",
         "the loss rises: the learning rate is too high"

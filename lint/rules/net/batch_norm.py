@@ -15,7 +15,7 @@ from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import Option, rule
 from ...source.wording import counted
-from ..in_all_nets import PatchOf, in_all_nets, shared_names
+from ..in_all_nets import PatchOf, in_all_nets, shared_names, so_in
 
 # Fields of forks whose BatchNorm has its own scale and shift. Intel's has them unless they are switched off.
 _OWN_SCALE = frozenset(
@@ -24,7 +24,7 @@ _OWN_SCALE = frozenset(
 _SCALING_DIALECTS = frozenset(("intel",))
 
 
-@rule("N501", "batch-norm-without-scale", subject="net", severity="advice", fixes="unsafe")
+@rule("N501", "batch-norm-without-scale", subject="net", severity="advice", fixes="unsafe", in_all_nets=True)
 def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     """Flags BatchNorm layers that are not followed by a Scale layer with a bias.
 
@@ -68,7 +68,7 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
         reason = f"Its bias_term is false, which is the default.{also_in(unshifted, subject.file.tree)}{parts.obstacle}"
         yield Hit(subject.file, unshifted[0].place(), _unshifted(unshifted[0]), reason, fix=parts.own)
         for part in parts.others:
-            yield Hit(part.net.file, part.layer.place(), _unshifted(part.layer), _so_in(subject), fix=part.fix)
+            yield Hit(part.net.file, part.layer.place(), _unshifted(part.layer), so_in(subject), fix=part.fix)
     bare = [layer for layer in net.layers if _is_bare(layer)]
     if not bare:
         return
@@ -83,10 +83,10 @@ def batch_norm_without_scale(subject: NetInPhase) -> Iterator[Hit]:
     parts = in_all_nets(subject, bare, f"insert a Scale layer after {_where(bare)}", _with_scales(subject, bare))
     yield Hit(subject.file, bare[0].place(), _unscaled(bare[0]), reason + parts.obstacle, related=related, fix=parts.own)
     for part in parts.others:
-        yield Hit(part.net.file, part.layer.place(), _unscaled(part.layer), _so_in(subject), fix=part.fix)
+        yield Hit(part.net.file, part.layer.place(), _unscaled(part.layer), so_in(subject), fix=part.fix)
 
 
-@rule("N502", "bias-before-batch-norm", subject="net", severity="advice", fixes="unsafe")
+@rule("N502", "bias-before-batch-norm", subject="net", severity="advice", fixes="unsafe", in_all_nets=True)
 def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
     """Flags layers whose bias is removed again by the BatchNorm after them.
 
@@ -129,7 +129,7 @@ def bias_before_batch_norm(subject: NetInPhase) -> Iterator[Hit]:
     related = (Related(subject.file, reader.place(), f"{named(reader)} subtracts the mean"),)
     yield Hit(subject.file, found[0].place(), _unbiased(found[0]), reason, related=related, fix=parts.own)
     for part in parts.others:
-        yield Hit(part.net.file, part.layer.place(), _unbiased(part.layer), _so_in(subject), fix=part.fix)
+        yield Hit(part.net.file, part.layer.place(), _unbiased(part.layer), so_in(subject), fix=part.fix)
 
 
 @rule(
@@ -271,11 +271,6 @@ def _values_of_a_channel(layer: Layer) -> int | None:
 
 def _where(layers: list[Layer]) -> str:
     return f"'{layers[0].name}'" if len(layers) == 1 else f"{len(layers)} layers"
-
-
-def _so_in(subject: NetInPhase) -> str:
-    """Return the reason of a finding in another net that is about the same layers as in a subject."""
-    return f"The same holds in {subject.file.path}, which shares weights with this net."
 
 
 def _unscaled(layer: Layer) -> str:

@@ -186,16 +186,16 @@ def blocked_gradient(subject: NetInPhase) -> Iterator[Hit]:
         return
     if any(layer.kind is None for layer in net.layers):
         return
-    before_loss = {layer.index for loss in losses for layer in (loss, *loss.upstream())}
-    yield from _blocked_by_propagate_down(subject, before_loss)
+    yield from _blocked_by_propagate_down(subject, losses)
     yield from _blocked_by_constants(subject, losses)
 
 
-def _blocked_by_propagate_down(subject: NetInPhase, before_loss: set[int]) -> Iterator[Hit]:
+def _blocked_by_propagate_down(subject: NetInPhase, losses: list[Layer]) -> Iterator[Hit]:
     net = subject.net
     without_gradient = _starved(net, [layer for layer in net.layers if layer.runs_backward])
-    if not any(param.lr_mult and param.layer.runs_backward for param in net.params()):
+    if not without_gradient or not any(param.lr_mult and param.layer.runs_backward for param in net.params()):
         return
+    before_loss = {layer.index for loss in losses for layer in (loss, *loss.upstream())}
     cuts = [layer for layer in net.layers if False in layer.message["propagate_down"]]
     found = []
     for layer in without_gradient:

@@ -14,10 +14,10 @@ from ...proto.binder import Message
 from ...rule.finding import Hit, Related
 from ...rule.registry import rule
 from ...source.wording import counted
-from ..in_all_nets import PatchOf, in_all_nets, shared_names
+from ..in_all_nets import PatchOf, in_all_nets, shared_names, so_in
 
 
-@rule("N704", "missing-nonlinearity", subject="net", severity="advice", fixes="unsafe")
+@rule("N704", "missing-nonlinearity", subject="net", severity="advice", fixes="unsafe", in_all_nets=True)
 def missing_nonlinearity(subject: NetInPhase) -> Iterator[Hit]:
     """Flags two linear layers with no nonlinearity between them.
 
@@ -67,8 +67,7 @@ def missing_nonlinearity(subject: NetInPhase) -> Iterator[Hit]:
         parts = in_all_nets(subject, [first], f"insert a ReLU after '{first.name}'", _with_relu(subject, first, second))
         yield Hit(subject.file, first.place(), message, reason + parts.obstacle, related=related, fix=parts.own)
         for part in parts.others:
-            reason = f"The same holds in {subject.file.path}, which shares weights with this net."
-            yield Hit(part.net.file, part.layer.place(), message, reason, fix=part.fix)
+            yield Hit(part.net.file, part.layer.place(), message, so_in(subject), fix=part.fix)
 
 
 def _next_linear(layer: Layer) -> Layer | None:

@@ -226,8 +226,9 @@ def in_place_not_allowed(subject: NetInPhase) -> Iterator[Hit]:
         hit = hit_of(subject, problem)
         unread = _left_unread(problem)
         if unread:
-            question = f"Should '{problem.layer.name}' work on '{unread}'?" if problem.layer else ""
-            yield hit._replace(reason=f"{hit.reason} No fix: with a top of its own, nothing would read '{unread}'. {question}")
+            assert problem.layer is not None
+            why = f"with a top of its own, nothing would read '{unread}'. Should '{problem.layer.name}' work on '{unread}'?"
+            yield hit._replace(reason=f"{hit.reason} No fix: {why}")
         else:
             yield hit._replace(fix=_own_top_fix(subject, problem))
 

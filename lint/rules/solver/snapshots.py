@@ -99,7 +99,8 @@ def missing_snapshots(solver: SolverFile) -> Iterator[Hit]:
 
     ## Fix
 
-    In the first case, sets `snapshot_after_train` to true. It is unsafe, since somebody wrote `false` on purpose.
+    In the first case, sets `snapshot_after_train` to true. It is unsafe, since somebody wrote `false` on purpose. Sets a negative
+    `snapshot` to 0, which is unsafe, too: somebody may mean the number without its sign.
     Choose a smaller `snapshot` to save more often.
 
     ## References
